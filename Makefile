@@ -1,0 +1,73 @@
+# Every target sets up what it needs, from a bare clone: Python >= 3.11 and make are enough.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+export PYTHONHASHSEED := 0
+export TF_CPP_MIN_LOG_LEVEL := 3
+export TF_ENABLE_ONEDNN_OPTS := 0
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(STAMP)  ## Build .venv from requirements.lock (uv where present, else venv + pip)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), f"Python 3.11 to 3.13 needed, found {sys.version.split()[0]}: call make PYTHON=python3.12"'
+	@if command -v uv >/dev/null 2>&1; then \
+		echo "Setting up $(VENV) with uv"; \
+		uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		echo "Setting up $(VENV) with venv and pip (a minute or two)"; \
+		$(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(STAMP)
+
+report: setup  ## Write a report on the embedded pump series (ARGS="my.csv --value flow" for your own)
+	@$(BIN)/vaehelpers report $(ARGS)
+
+test: lint pytest nbval  ## ruff, mypy, pytest with doctests, nbval on every notebook and solution
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pytest: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+nbval: setup
+	cd notebooks && ../$(BIN)/python -m pytest -p no:doctest -o addopts= -o testpaths= --nbval-lax --nbval-current-env \
+		--nbval-sanitize-with ../tests/nbval.cfg -n 2 --dist loadfile .
+
+notebooks: setup  ## Execute and normalize every notebook in place
+	$(BIN)/python tests/execute_notebooks.py $(ARGS)
+
+bench: setup  ## Benchmarks side by side with plain Keras and, where installed, PyTorch
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/memory.py
+
+format: setup  ## Format code and notebooks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --group test --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --group test --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate -c requirements.lock -o constraints.txt
+
+clean:  ## Remove the environment and everything built
+	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup report test lint pytest nbval notebooks bench format lock clean
