@@ -1,0 +1,68 @@
+"""Slow, obvious twins of vaehelpers.windows: loops over windows and rows, nothing clever."""
+
+import math
+import statistics
+
+
+def window_starts(n, timesteps, stride=1, gaps=(), observed=None, max_missing=0.0, include_last=False):
+    borders = sorted({0, n, *(gap for gap in gaps if 0 < gap < n)})
+    starts = []
+    for first, end in zip(borders[:-1], borders[1:], strict=True):
+        piece, start = [], first
+        while start + timesteps <= end:
+            piece.append(start)
+            start += stride
+        if include_last and piece and piece[-1] + timesteps < end:
+            piece.append(end - timesteps)
+        starts += piece
+    if observed is None:
+        return starts
+    kept = []
+    for start in starts:
+        cells = [seen for row in observed[start : start + timesteps] for seen in row]
+        if cells.count(False) <= max_missing * len(cells) + 1e-9:
+            kept.append(start)
+    return kept
+
+
+def touching(starts, timesteps, row):
+    """Which windows touch a row, and at which of their steps."""
+    return [(w, row - start) for w, start in enumerate(starts) if start <= row < start + timesteps]
+
+
+def windows_to_points(per_step, starts, n, how):
+    timesteps = len(per_step[0])
+    points = []
+    for row in range(n):
+        seen = [(start_step, w) for w, start_step in touching(starts, timesteps, row)]
+        seen = [(step, w) for step, w in seen if not math.isnan(per_step[w][step])]
+        values = [per_step[w][step] for step, w in seen]
+        if not values:
+            points.append(math.nan)
+        elif how == "mean":
+            points.append(math.fsum(values) / len(values))
+        elif how == "max":
+            points.append(max(values))
+        elif how == "median":
+            points.append(statistics.median(values))
+        else:
+            wanted = timesteps - 1 if how == "last" else timesteps // 2
+            step, w = min(seen, key=lambda pair: (abs(pair[0] - wanted), -pair[0]))
+            points.append(per_step[w][step])
+    return points
+
+
+def smooth(scores, width, gaps=()):
+    n = len(scores)
+    borders = sorted({0, n, *(gap for gap in gaps if 0 < gap < n)})
+    result = []
+    for row in range(n):
+        if math.isnan(scores[row]):
+            result.append(math.nan)
+            continue
+        low = max(border for border in borders if border <= row)
+        high = min(border for border in borders if border > row)
+        near = range(max(low, row - width // 2), min(high, row + (width - 1) // 2 + 1))
+        values = [scores[i] for i in near if not math.isnan(scores[i])]
+        result.append(math.fsum(values) / len(values))
+    return result
