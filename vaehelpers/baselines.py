@@ -1,0 +1,606 @@
+"""What must be beaten: simple anomaly scores with the same face as `vaehelpers.detector.Detector`.
+
+Each is fitted on the training part alone, gives one score per row (higher = more anomalous), takes the same smoothing
+as the detector, tolerates missing values and several variables, and never holds all windows in memory. A detector
+that does not beat them on the same rows is decoration. Lesson: notebooks/08_honest_evaluation.ipynb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from vaehelpers.errors import InputError
+from vaehelpers.progress import Progress, quiet
+from vaehelpers.windows import PointAggregator, dominant_period, gather, smooth, window_starts
+
+__all__ = [
+    "BASELINES",
+    "AbsoluteDifference",
+    "Baseline",
+    "KMeansDistance",
+    "MatrixProfile",
+    "MovingVariance",
+    "MovingZScore",
+    "RandomScore",
+    "WindowedPCA",
+    "make_baseline",
+]
+
+DEFAULT_SMOOTH = 100
+"""Rows over which scores are averaged where nothing else is asked for."""
+
+MAX_TRAINING_WINDOWS = 20_000
+"""More windows than these are drawn at random for fitting; the leading components and centres do not change by it."""
+
+_FIT_BYTES = 200e6  # of one array of training windows
+_BATCH_BYTES = 8e6  # of one batch of windows; stays in the cache
+
+
+class Baseline(BaseEstimator):
+    """What all baselines share: scaling by the training part, checks, smoothing.
+
+    A baseline of one's own derives from this and defines ``_score(scaled, observed, gaps, progress) -> (n,)``, and
+    where it learns something ``_fit(scaled, observed, gaps, progress)``. `scaled` is (n, n_features), zero mean and
+    unit variance on the training part, clipped to +-8, with missing values bridged by straight lines; `observed` tells
+    which values are real.
+
+    Parameters
+    ----------
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+    """
+
+    def __init__(self, *, smooth: int = DEFAULT_SMOOTH):
+        self.smooth = smooth
+
+    def fit(self, series: Any, y: Any = None, *, progress: Progress = quiet) -> Baseline:
+        """Learn from the training part, without labels.
+
+        Parameters
+        ----------
+        series : array-like of shape (n,) or (n, n_features), DataFrame or Series
+        y : ignored
+        progress : Progress, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If the series is empty, holds no number, or is shorter than one window.
+        """
+        if not isinstance(self.smooth, (int, np.integer)) or self.smooth < 1:
+            raise InputError(f"smooth={self.smooth!r} must be a whole number of rows, 1 or more")
+        values, gaps = _as_values(series)
+        observed = np.isfinite(values)
+        if not observed.any():
+            raise InputError(f"the training part ({len(values)} rows) holds no number; give rows with values")
+        self.n_features_in_ = values.shape[1]
+        self.mean_, scale = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+        for j in range(values.shape[1]):  # column by column: no float64 copy of everything
+            column = values[observed[:, j], j].astype(np.float64)
+            if len(column):
+                self.mean_[j], scale[j] = column.mean(), column.std()
+        # a variable that never moved in training: any move is judged in units of its own size
+        self.scale_ = np.where(scale > 1e-12 * (1.0 + np.abs(self.mean_)), scale, 1.0)
+        self._fit(*self._prepare(values), gaps, progress)
+        return self
+
+    def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
+        """Score every row.
+
+        Parameters
+        ----------
+        series : array-like of shape (n,) or (n, n_features), DataFrame or Series
+        progress : Progress, optional
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Higher = more anomalous. NaN for rows without any value and rows that no window covers.
+
+        Raises
+        ------
+        InputError
+            If the number of variables is not that of `fit`, or the series is shorter than one window.
+        """
+        check_is_fitted(self)
+        values, gaps = _as_values(series)
+        if values.shape[1] != self.n_features_in_:
+            raise InputError(
+                f"the series has {values.shape[1]} variables and the baseline was fitted on {self.n_features_in_}; "
+                "give the same columns"
+            )
+        scaled, observed = self._prepare(values)
+        scores = np.asarray(self._score(scaled, observed, gaps, progress), dtype=np.float64)
+        return smooth(np.where(observed.any(axis=1), scores, np.nan), self.smooth, gaps=gaps)
+
+    def _prepare(self, values: NDArray) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        observed = np.isfinite(values)
+        scaled = np.empty(values.shape, np.float32)
+        for j in range(values.shape[1]):
+            column, seen = (values[:, j] - self.mean_[j]) / self.scale_[j], observed[:, j]
+            if not seen.any():
+                column = np.zeros(len(column))
+            elif not seen.all():
+                column = np.interp(np.arange(len(column)), np.flatnonzero(seen), column[seen])
+            scaled[:, j] = np.clip(column, -8.0, 8.0)
+        return scaled, observed
+
+    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+        """Learn more than mean and scale; nothing by default."""
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        raise NotImplementedError
+
+
+class RandomScore(Baseline):
+    """Uniform random numbers: the floor under every figure.
+
+    Parameters
+    ----------
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+    seed : int, default 0
+
+    Examples
+    --------
+    >>> scores = RandomScore(smooth=1).fit(np.arange(5.0)).decision_function(np.arange(5.0))
+    >>> scores.round(2)
+    array([0.64, 0.27, 0.04, 0.02, 0.81])
+    """
+
+    def __init__(self, *, smooth: int = DEFAULT_SMOOTH, seed: int = 0):
+        super().__init__(smooth=smooth)
+        self.seed = seed
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        return np.random.default_rng(self.seed).random(len(scaled))
+
+
+class AbsoluteDifference(Baseline):
+    """Size of the step from the row before, averaged over variables; 0 for the first row and behind a gap.
+
+    Parameters
+    ----------
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+
+    References
+    ----------
+    Wu and Keogh, "Current Time Series Anomaly Detection Benchmarks are Flawed and are Creating the Illusion of
+    Progress", TKDE 2021: many benchmark anomalies fall to one line such as this.
+
+    Examples
+    --------
+    >>> train = np.array([0.0, 2.0, 0.0, 2.0])
+    >>> AbsoluteDifference(smooth=1).fit(train).decision_function([0.0, 2.0, 7.0, 7.0])
+    array([0., 2., 5., 0.])
+    """
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        steps = np.abs(np.diff(scaled, axis=0, prepend=scaled[:1]))
+        if gaps is not None:
+            steps[gaps[gaps < len(steps)]] = 0.0
+        return _mean_over_observed(steps, observed)
+
+
+class MovingZScore(Baseline):
+    """Squared distance from the training mean in units of the training deviation, averaged over a moving window.
+
+    No model at all, and yet on NAB's 23 series of the TSB-AD list it beats every published detector when smoothed
+    over 200 rows.
+
+    Parameters
+    ----------
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+
+    Examples
+    --------
+    >>> train = np.array([-1.0, 1.0, -1.0, 1.0])
+    >>> MovingZScore(smooth=1).fit(train).decision_function([1.0, 3.0, np.nan, 0.0])
+    array([ 1.,  9., nan,  0.])
+    >>> MovingZScore(smooth=3).fit(train).decision_function([1.0, 3.0, np.nan, 0.0])
+    array([ 5.,  5., nan,  0.])
+    """
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        return _mean_over_observed(scaled**2, observed)
+
+
+class MovingVariance(Baseline):
+    """Variance within a centred moving window, averaged over variables.
+
+    Sees bursts and noise; a flat line scores lowest, which is what a baseline may miss.
+
+    Parameters
+    ----------
+    timesteps : int, optional
+        Length of the window, in rows. Default: one period of the training part, `windows.dominant_period`.
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+
+    Examples
+    --------
+    >>> train = np.array([-1.0, 1.0] * 6)
+    >>> MovingVariance(timesteps=2, smooth=1).fit(train).decision_function([0.0, 0.0, 4.0, 4.0])
+    array([0., 0., 4., 0.])
+    """
+
+    def __init__(self, *, timesteps: int | None = None, smooth: int = DEFAULT_SMOOTH):
+        super().__init__(smooth=smooth)
+        self.timesteps = timesteps
+
+    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        values = np.where(observed, scaled, np.nan)
+        mean = smooth(values, self.timesteps_, gaps=gaps)
+        mean_square = smooth(values.astype(np.float64) ** 2, self.timesteps_, gaps=gaps)
+        return _mean_over_observed(np.maximum(mean_square - mean**2, 0.0), observed)
+
+
+class _Windowed(Baseline):
+    """Shared by the baselines that look at windows: which windows to learn from, scoring batch by batch."""
+
+    timesteps: int | None
+    seed: int
+
+    def _training_windows(self, scaled: NDArray, gaps: NDArray | None) -> NDArray[np.float32]:
+        """At most 20,000 windows, at most 200 MB, drawn at random; (n_windows, timesteps * n_features)."""
+        n, width = len(scaled), self.timesteps_ * scaled.shape[1]
+        starts = window_starts(n, self.timesteps_, gaps=gaps)
+        if not len(starts):
+            raise InputError(
+                f"timesteps={self.timesteps_} is longer than the training part ({n} rows{_between(gaps)}); "
+                f"use at most {_longest_stretch(n, gaps)}"
+            )
+        limit = int(max(100, min(MAX_TRAINING_WINDOWS, _FIT_BYTES / (4 * width))))
+        if len(starts) > limit:
+            starts = np.sort(np.random.default_rng(self.seed).choice(starts, limit, replace=False))
+        return gather(scaled, starts, self.timesteps_).reshape(len(starts), width)
+
+    def _batches(self, scaled: NDArray, gaps: NDArray | None, progress: Progress) -> Iterator[tuple[NDArray, NDArray]]:
+        """Starts and flat windows, batch by batch."""
+        n, width = len(scaled), self.timesteps_ * scaled.shape[1]
+        starts = window_starts(n, self.timesteps_, gaps=gaps)
+        if not len(starts):
+            raise InputError(
+                f"timesteps={self.timesteps_} is longer than the series ({n} rows{_between(gaps)}); "
+                "give a longer series or fit with shorter windows"
+            )
+        batch = int(max(1, _BATCH_BYTES // (4 * width)))
+        for first in range(0, len(starts), batch):
+            part = starts[first : first + batch]
+            yield part, gather(scaled, part, self.timesteps_).reshape(len(part), width)
+            progress("scoring", first + len(part), len(starts))
+
+
+class WindowedPCA(_Windowed):
+    """Error of rebuilding windows from their leading principal components: the linear autoencoder.
+
+    A window that is no mixture of the few shapes that the training part is made of leaves an error; its mean square
+    at each row, averaged over the windows that hold the row and over the variables, is the score.
+
+    Parameters
+    ----------
+    n_components : int or float, default 8
+        Number of components kept; cut down where there are fewer windows or values. A number below 1 is the share of
+        variance to keep.
+    timesteps : int, optional
+        Length of a window, in rows. Default: one period of the training part, `windows.dominant_period`.
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+    seed : int, default 0
+        Draws the training windows where there are more than 20,000.
+
+    References
+    ----------
+    Aggarwal, "Outlier Analysis", 2nd edition 2017, section 9.3 (Sub-PCA in TSB-AD).
+
+    Examples
+    --------
+    >>> rows = np.arange(1_000)
+    >>> series = np.sin(2 * np.pi * rows / 50)
+    >>> series[700:710] = 0.0
+    >>> scores = WindowedPCA(n_components=2, smooth=1).fit(series[:500]).decision_function(series)
+    >>> bool(700 <= scores.argmax() < 710), bool(scores[:500].max() < 1e-6)
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        *,
+        n_components: int | float = 8,
+        timesteps: int | None = None,
+        smooth: int = DEFAULT_SMOOTH,
+        seed: int = 0,
+    ):
+        super().__init__(smooth=smooth)
+        self.n_components = n_components
+        self.timesteps = timesteps
+        self.seed = seed
+
+    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+        from sklearn.decomposition import PCA
+
+        if isinstance(self.n_components, bool) or not self.n_components > 0:
+            raise InputError(f"n_components={self.n_components!r} must be a whole number above 0 or a share below 1")
+        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
+        windows = self._training_windows(scaled, gaps)
+        kept = self.n_components if self.n_components < 1 else min(int(self.n_components), *windows.shape)
+        with np.errstate(invalid="ignore"):  # share of the variance in a constant training part
+            self.pca_ = PCA(kept, svd_solver="full" if kept < 1 else "auto", random_state=self.seed).fit(windows)
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        n, n_features = scaled.shape
+        points = PointAggregator(n, self.timesteps_, "mean")
+        basis = self.pca_.components_.astype(np.float32)
+        centre = self.pca_.mean_.astype(np.float32)
+        for starts, windows in self._batches(scaled, gaps, progress):
+            error = windows - centre
+            error -= (error @ basis.T) @ basis
+            error = (error**2).reshape(len(starts), self.timesteps_, n_features)
+            if not observed.all():
+                error = np.where(gather(observed, starts, self.timesteps_), error, np.nan)
+                points.add(starts, _mean_over_observed(error, ~np.isnan(error)))
+            else:
+                points.add(starts, error.mean(axis=2))
+        return points.result()
+
+
+class KMeansDistance(_Windowed):
+    """Distance of each window to the nearest of a few typical windows.
+
+    The distance counts for every row of the window; a row takes the mean over the windows that hold it.
+
+    Parameters
+    ----------
+    n_clusters : int, default 20
+        Number of typical windows; cut down where there are fewer windows.
+    timesteps : int, optional
+        Length of a window, in rows. Default: one period of the training part, `windows.dominant_period`.
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+    seed : int, default 0
+
+    References
+    ----------
+    Yairi, Kato, Hori, "Fault Detection by Mining Association Rules from House-keeping Data", i-SAIRAS 2001
+    (KMeansAD in TSB-AD).
+
+    Examples
+    --------
+    >>> rows = np.arange(1_000)
+    >>> series = np.sin(2 * np.pi * rows / 50)
+    >>> series[700:725] *= -1
+    >>> scores = KMeansDistance(smooth=1).fit(series[:500]).decision_function(series)
+    >>> bool(650 < scores.argmax() < 775)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        n_clusters: int = 20,
+        timesteps: int | None = None,
+        smooth: int = DEFAULT_SMOOTH,
+        seed: int = 0,
+    ):
+        super().__init__(smooth=smooth)
+        self.n_clusters = n_clusters
+        self.timesteps = timesteps
+        self.seed = seed
+
+    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+        from sklearn.cluster import MiniBatchKMeans
+
+        if (
+            isinstance(self.n_clusters, bool)
+            or not isinstance(self.n_clusters, (int, np.integer))
+            or self.n_clusters < 1
+        ):
+            raise InputError(f"n_clusters={self.n_clusters!r} must be a whole number of at least 1")
+        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
+        windows = self._training_windows(scaled, gaps)
+        model = MiniBatchKMeans(
+            min(self.n_clusters, len(windows)), batch_size=2_048, n_init=3, random_state=self.seed
+        ).fit(windows)
+        self.centres_ = model.cluster_centers_.astype(np.float32)
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        points = PointAggregator(len(scaled), self.timesteps_, "mean")
+        lengths = (self.centres_**2).sum(axis=1)
+        for starts, windows in self._batches(scaled, gaps, progress):
+            square = (windows**2).sum(axis=1)[:, None] - 2 * windows @ self.centres_.T + lengths
+            nearest = np.sqrt(np.maximum(square.min(axis=1), 0.0))
+            points.add(starts, np.broadcast_to(nearest[:, None], (len(starts), self.timesteps_)))
+        return points.result()
+
+
+class MatrixProfile(Baseline):
+    """Distance of each window to its nearest neighbour in the training part, both z-normalized: discords.
+
+    Rows that were trained on (when the scored series begins with the training part) are compared with the other
+    training windows, not with themselves. Several variables are scored apart and averaged. Needs the optional package
+    stumpy, which compiles itself for about 20 s at the first call in a process.
+
+    Parameters
+    ----------
+    timesteps : int, optional
+        Length of a window, in rows, at least 3. Default: one period of the training part, `windows.dominant_period`.
+    max_train : int, default 20_000
+        Of a longer training part the last rows are kept: time is proportional to scored rows times training rows.
+    smooth : int, default 100
+        Rows over which the score is averaged, centred. 1 = not at all.
+
+    References
+    ----------
+    Yeh et al., "Matrix Profile I", ICDM 2016; Law, "STUMPY", JOSS 4(39), 2019.
+
+    Examples
+    --------
+    >>> MatrixProfile(timesteps=50, smooth=1)
+    MatrixProfile(smooth=1, timesteps=50)
+    """
+
+    def __init__(self, *, timesteps: int | None = None, max_train: int = 20_000, smooth: int = DEFAULT_SMOOTH):
+        super().__init__(smooth=smooth)
+        self.timesteps = timesteps
+        self.max_train = max_train
+
+    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+        _stumpy()
+        self.timesteps_ = max(3, _timesteps(self.timesteps, scaled, observed))
+        if len(scaled) < 2 * self.timesteps_:
+            raise InputError(
+                f"timesteps={self.timesteps_} needs a training part of {2 * self.timesteps_} rows and there are "
+                f"{len(scaled)}; use at most {len(scaled) // 2}"
+            )
+        self.skipped_ = max(0, len(scaled) - max(self.max_train, 2 * self.timesteps_))
+        self.train_ = np.where(observed, scaled, np.nan).astype(np.float64)[self.skipped_ :]
+        # stumpy takes a window with NaN for no neighbour: none may reach across a gap
+        self.breaks_ = np.empty(0, np.int64) if gaps is None else gaps[gaps > self.skipped_] - self.skipped_
+
+    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+        stump = _stumpy().stump
+        n, width = len(scaled), self.timesteps_
+        if n < width:
+            raise InputError(f"timesteps={width} is longer than the series ({n} rows); give a longer series")
+        values = np.where(observed, scaled, np.nan).astype(np.float64)
+        own = slice(self.skipped_, self.skipped_ + len(self.train_))
+        known = np.array_equal(values[own], self.train_, equal_nan=True)
+        total = np.zeros(n - width + 1)
+        for j in range(values.shape[1]):
+            train = self.train_[:, j].copy()
+            train[self.breaks_] = np.nan
+            distance = stump(values[:, j], width, T_B=train, ignore_trivial=False)[:, 0].astype(np.float64)
+            if known:
+                distance[own.start : own.stop - width + 1] = stump(train, width)[:, 0].astype(np.float64)
+            total += distance / values.shape[1]
+            progress("scoring", j + 1, values.shape[1])
+        total[~np.isfinite(total)] = np.nan
+        total[~np.isfinite(total)] = np.nan  # windows with a missing value
+        starts = window_starts(n, width, gaps=gaps)
+        points = PointAggregator(n, width, "mean")
+        batch = max(1, int(_BATCH_BYTES // (8 * width)))
+        for first in range(0, len(starts), batch):
+            part = starts[first : first + batch]
+            points.add(part, np.broadcast_to(total[part][:, None], (len(part), width)))
+        return points.result()
+
+
+BASELINES: dict[str, Callable[..., Baseline]] = {
+    "random": RandomScore,
+    "abs_diff": AbsoluteDifference,
+    "moving_zscore": MovingZScore,
+    "moving_variance": MovingVariance,
+    "pca": WindowedPCA,
+    "kmeans": KMeansDistance,
+    "matrix_profile": MatrixProfile,
+}
+"""Name to class, in the order in which tables list them."""
+
+
+def make_baseline(name: str, **params: Any) -> Baseline:
+    """Make a baseline by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `BASELINES`.
+    **params
+        For its class. ``smooth``, ``timesteps`` and ``seed`` are accepted by all, and dropped where they mean nothing,
+        so that one set of settings serves a whole table.
+
+    Returns
+    -------
+    Baseline
+        Not yet fitted.
+
+    Raises
+    ------
+    InputError
+        If the name or a parameter is unknown.
+
+    Examples
+    --------
+    >>> make_baseline("pca", smooth=200, n_components=4)
+    WindowedPCA(n_components=4, smooth=200)
+    >>> make_baseline("moving_zscore", smooth=200, timesteps=96, seed=1)
+    MovingZScore(smooth=200)
+    """
+    if name not in BASELINES:
+        raise InputError(f"baseline {name!r} is unknown; choose one of {', '.join(BASELINES)}")
+    known = BASELINES[name]().get_params()
+    unknown = set(params) - set(known) - {"smooth", "timesteps", "seed"}
+    if unknown:
+        raise InputError(
+            f"baseline {name!r} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+        )
+    return BASELINES[name](**{key: value for key, value in params.items() if key in known})
+
+
+def _as_values(series: Any) -> tuple[NDArray, NDArray | None]:
+    """Values (n, n_features) and gaps of an array, a DataFrame or a `data.Series`."""
+    gaps = getattr(series, "gaps", None)
+    try:
+        values = np.asarray(series.values if hasattr(series, "values") else series)
+        if values.dtype.kind not in "fiub":
+            values = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("the series holds something that is not a number; choose numeric columns") from error
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise InputError(f"the series has shape {values.shape}; it needs (n,) or (n, n_features)")
+    if not values.size:
+        raise InputError("the series is empty (0 values); give at least one row")
+    return values, None if gaps is None else np.asarray(gaps, dtype=np.int64)
+
+
+def _timesteps(wanted: int | None, scaled: NDArray, observed: NDArray) -> int:
+    if wanted is None:
+        return dominant_period(np.where(observed, scaled, np.nan))
+    if isinstance(wanted, bool) or not isinstance(wanted, (int, np.integer)) or wanted < 1:
+        raise InputError(f"timesteps={wanted!r} must be a whole number of at least 1")
+    if wanted > len(scaled):
+        raise InputError(
+            f"timesteps={wanted} is longer than the training part ({len(scaled)} rows); use at most {len(scaled)}"
+        )
+    return int(wanted)
+
+
+def _mean_over_observed(values: NDArray, observed: NDArray) -> NDArray[np.float64]:
+    """Mean over the last axis of what is observed; NaN where nothing is."""
+    count = observed.sum(axis=-1)
+    total = np.where(observed, values, 0.0).sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _longest_stretch(n: int, gaps: NDArray | None) -> int:
+    return int(np.diff(np.r_[0, np.unique(gaps) if gaps is not None else [], n]).max())
+
+
+def _between(gaps: NDArray | None) -> str:
+    return f", {len(gaps)} gaps" if gaps is not None and len(gaps) else ""
+
+
+def _stumpy() -> Any:
+    try:
+        import stumpy
+    except ImportError as error:
+        raise InputError(
+            "the baseline matrix_profile needs the package stumpy; pip install 'vaehelpers[baselines]'"
+        ) from error
+    return stumpy
