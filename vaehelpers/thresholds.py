@@ -789,7 +789,8 @@ class PotThreshold(Threshold):
     one saves. Measured with 2,000 scores at a rate of 1e-4, the plug-in line realises 2 to 4 times the promise on
     average, the predictive one 0.7 to 1.4 times (uniform scores: 0.2, the safe side). For fixed theta = gamma / sigma
     the predictive survival function is (1 + log(1 + theta y) / S)^-(N - 1) with S = sum of log(1 + theta y_i) under
-    the flat prior on gamma >= -1 and 1 / sigma on sigma; a sum over a grid of theta does the rest.
+    the flat prior on gamma and 1 / sigma on sigma; a sum over a grid of theta, as far as gamma at its best for that
+    theta is at least -1, does the rest.
 
     p-values: below the start, the share of calibration scores at least as high, interpolated; above, the share of
     excesses times the tail's survival function. Continuous and never rising with the score; equal to
