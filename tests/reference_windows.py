@@ -1,5 +1,6 @@
 """Slow, obvious twins of vaehelpers.windows: loops over windows and rows, nothing clever."""
 
+import itertools
 import math
 import statistics
 
@@ -7,7 +8,7 @@ import statistics
 def window_starts(n, timesteps, stride=1, gaps=(), observed=None, max_missing=0.0, include_last=False):
     borders = sorted({0, n, *(gap for gap in gaps if 0 < gap < n)})
     starts = []
-    for first, end in zip(borders[:-1], borders[1:], strict=True):
+    for first, end in itertools.pairwise(borders):
         piece, start = [], first
         while start + timesteps <= end:
             piece.append(start)

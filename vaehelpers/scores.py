@@ -1,0 +1,504 @@
+"""Anomaly scores of windows and series: per step and per variable, so that their sum is the score.
+
+Sources: An and Cho 2015 (reconstruction probability), Kingma and Welling 2014 (ELBO), Burda et al. 2016 (importance
+weights), Xu et al. 2018 (imputation of missing values while scoring). Lessons: notebooks/03_sampling.ipynb (how many
+samples) and 06_thresholding.ipynb (error against likelihood).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from vaehelpers.errors import InputError
+from vaehelpers.model import LSTMVAE
+from vaehelpers.progress import Progress, quiet
+from vaehelpers.windows import PointAggregator
+
+__all__ = [
+    "SCORES",
+    "LatentDistance",
+    "Normaliser",
+    "SeriesScores",
+    "combine",
+    "encode_series",
+    "fit_latent_distance",
+    "impute",
+    "score_series",
+    "window_scores",
+]
+
+SCORES = {
+    "error": "squared error of the reconstruction, in squared scaled units",
+    "nll": "negative log-likelihood with the posterior mean decoded, in nats",
+    "probability": "negative reconstruction probability: NLL averaged over samples of z (An and Cho 2015), in nats",
+    "elbo": "negative ELBO: the above plus the KL divergence, in nats",
+    "iwae": "negative importance-weighted bound (Burda et al. 2016), in nats; tighter than the ELBO",
+    "kl": "KL divergence of the posterior from the prior, in nats",
+    "latent": "squared Mahalanobis distance of the posterior mean from those of the training windows",
+}
+"""Kinds of score and what each means; higher is more anomalous."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentDistance:
+    """Where the posterior means of the training windows lie.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (latent_dim,)
+    precision : ndarray, shape (latent_dim, latent_dim)
+        Inverse of their covariance, slightly shrunk towards its diagonal.
+    """
+
+    mean: NDArray
+    precision: NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Normaliser:
+    """Centre and spread of a score on training rows: median and scaled interquartile range.
+
+    Examples
+    --------
+    >>> normal = Normaliser.fit([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> normal.transform([3.0, 5.0]).round(2)
+    array([0.  , 1.35])
+    """
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def fit(cls, scores: ArrayLike) -> Normaliser:
+        """Measure scores of training rows; NaN is ignored.
+
+        Raises
+        ------
+        InputError
+            If no score is a number.
+        """
+        values = np.asarray(scores, dtype=np.float64).ravel()
+        values = values[np.isfinite(values)]
+        if not len(values):
+            raise InputError("no score of the training part is a number, so none can be normalised by them")
+        low, centre, high = np.quantile(values, [0.25, 0.5, 0.75])
+        # 1.349 quartile ranges are one standard deviation of a normal distribution
+        spread = (high - low) / 1.349 or float(values.std()) or 1.0
+        return cls(float(centre), float(spread))
+
+    def transform(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return ``(scores - centre) / spread``."""
+        return (np.asarray(scores, dtype=np.float64) - self.centre) / self.spread
+
+
+def combine(scores: dict[str, ArrayLike], normalisers: dict[str, Normaliser]) -> NDArray[np.float64]:
+    """Add scores of several kinds, each normalised by its training distribution.
+
+    Parameters
+    ----------
+    scores : dict of str to array-like, shape (n,)
+    normalisers : dict of str to Normaliser
+        One for each kind.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> normal = Normaliser(0.0, 2.0)
+    >>> combine({"error": [2.0, 4.0], "kl": [0.0, 2.0]}, {"error": normal, "kl": normal})
+    array([1., 3.])
+    """
+    return np.sum([normalisers[kind].transform(values) for kind, values in scores.items()], axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesScores:
+    """Scores of a series, per row.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (n,)
+        Higher is more anomalous; NaN where no window covers a row or nothing was observed.
+    contributions : ndarray, shape (n, n_features), or None
+        What each variable adds; with ``aggregate="mean"`` their sum is the score.
+    expected : ndarray, shape (n, n_features), or None
+        The reconstruction, averaged over windows, in scaled units.
+    deviation : ndarray, shape (n, n_features), or None
+        Standard deviation that the model grants each value, in scaled units.
+    """
+
+    scores: NDArray
+    contributions: NDArray | None = None
+    expected: NDArray | None = None
+    deviation: NDArray | None = None
+
+
+def window_scores(
+    model: LSTMVAE,
+    windows: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    kind: str = "nll",
+    samples: int = 16,
+    latent: LatentDistance | None = None,
+    seed: int = 0,
+) -> NDArray[np.float32]:
+    """Score windows, per step and variable.
+
+    Parameters
+    ----------
+    model : LSTMVAE
+    windows : array-like, shape (batch, timesteps, n_features)
+        Scaled, missing values filled.
+    mask : array-like, same shape, optional
+        1 where observed, 0 where missing.
+    kind : str, default "nll"
+        One of `SCORES`.
+    samples : int, default 16
+        Latent samples for "probability", "elbo" and "iwae"; decoded as one larger batch.
+    latent : LatentDistance, optional
+        Needed for "latent".
+    seed : int, default 0
+        Of the samples.
+
+    Returns
+    -------
+    ndarray of float32, shape (batch, timesteps, n_features)
+        Summed over steps and variables it is the score of the window. Scores of a window as a whole ("kl", "latent",
+        the KL part of "elbo") are spread evenly over its observed values. NaN where masked.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, or what it needs is not given.
+
+    Examples
+    --------
+    >>> model = LSTMVAE(timesteps=10, latent_dim=2, units=4)
+    >>> window_scores(model, np.zeros((3, 10, 1), "float32"), kind="elbo").shape
+    (3, 10, 1)
+    """
+    _check_kind(kind, samples, latent)
+    data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
+    seen = None if mask is None else tf.convert_to_tensor(np.asarray(mask, dtype=np.float32))
+    values, _ = _values(model, data, seen, kind, samples, latent, tf.constant([seed, 0]))
+    result = values.numpy()
+    return result if mask is None else np.where(np.asarray(mask) > 0, result, np.nan)
+
+
+def score_series(
+    model: LSTMVAE,
+    series: ArrayLike,
+    starts: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    kind: str = "error",
+    samples: int = 16,
+    latent: LatentDistance | None = None,
+    aggregate: str = "mean",
+    details: bool = False,
+    imputations: int = 0,
+    batch_size: int = 1_024,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> SeriesScores:
+    """Score every row of a series through the windows that cover it.
+
+    Parameters
+    ----------
+    model : LSTMVAE
+    series : array-like, shape (n, n_features)
+        Scaled, missing values filled.
+    starts : array-like of int, shape (n_windows,)
+        First rows of the windows, increasing.
+    mask : array-like, shape (n, n_features), optional
+        1 where observed, 0 where missing.
+    kind, samples, latent, seed
+        See `window_scores`.
+    aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
+        From windows to points, see `vaehelpers.windows.PointAggregator`.
+    details : bool, default False
+        Also return contributions, expected values and deviations.
+    imputations : int, default 0
+        Passes of `impute` over missing values before scoring.
+    batch_size : int, default 1024
+        Windows at a time; memory is bounded by it.
+    progress : Progress, optional
+        Called as ``progress("scoring", done, n_windows)``.
+
+    Returns
+    -------
+    SeriesScores
+        A row's step in a window counts as the sum over its observed variables, scaled up by
+        n_features / observed where some are missing.
+
+    Examples
+    --------
+    >>> model = LSTMVAE(timesteps=10, latent_dim=2, units=4)
+    >>> result = score_series(model, np.zeros((30, 1), "float32"), np.arange(20))
+    >>> result.scores.shape, int(np.isnan(result.scores).sum())      # the last row lies in no window
+    ((30,), 1)
+    """
+    _check_kind(kind, samples, latent)
+    data = np.ascontiguousarray(np.asarray(series, dtype=np.float32))
+    data = data.reshape(len(data), -1)
+    first = np.asarray(starts, dtype=np.int64).ravel()
+    n, features = data.shape
+    if features != model.n_features:
+        raise InputError(f"the series has {features} variables and the model {model.n_features}")
+    seen = None if mask is None else np.asarray(mask, dtype=np.float32).reshape(data.shape)
+    if seen is not None and seen.all():
+        seen = None
+    run = _scorer(model, kind, samples, latent, details, imputations, seen is not None)
+    tensors = (tf.constant(data), tf.constant(data[:0] if seen is None else seen))
+    points = PointAggregator(n, model.timesteps, aggregate)
+    # what is expected is an average in any case; a maximum of reconstructions has no meaning
+    pictures = PointAggregator(n, model.timesteps, "mean")
+    for begin in range(0, len(first), batch_size):
+        batch = first[begin : begin + batch_size]
+        values, picture = run(*tensors, tf.constant(batch), tf.constant([seed, begin], tf.int32))
+        points.add(batch, values.numpy())
+        if details:
+            pictures.add(batch, picture.numpy())
+        progress("scoring", begin + len(batch), len(first))
+    result = points.result()
+    if not details:
+        return SeriesScores(result)
+    if not len(first):
+        empty = np.full((n, features), np.nan)
+        return SeriesScores(result, empty, empty.copy(), empty.copy())
+    parts = pictures.result()
+    nothing = np.isnan(result).all(axis=1)
+    scores = np.where(nothing, np.nan, np.nansum(result, axis=1))
+    return SeriesScores(scores, result, parts[:, :features], parts[:, features:])
+
+
+def encode_series(
+    model: LSTMVAE, series: ArrayLike, starts: ArrayLike, *, batch_size: int = 1_024
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mu and log_var of the windows at `starts`, each (n_windows, latent_dim).
+
+    Parameters
+    ----------
+    model : LSTMVAE
+    series : array-like, shape (n, n_features)
+        Scaled, missing values filled.
+    starts : array-like of int, shape (n_windows,)
+    batch_size : int, default 1024
+
+    Examples
+    --------
+    >>> model = LSTMVAE(timesteps=10, latent_dim=2, units=4)
+    >>> [array.shape for array in encode_series(model, np.zeros((30, 1), "float32"), [0, 5, 20])]
+    [(3, 2), (3, 2)]
+    """
+    data = np.asarray(series, dtype=np.float32)
+    data = tf.constant(data.reshape(len(data), -1))
+    first = np.asarray(starts, dtype=np.int64).ravel()
+    run = _encoder(model)
+    pieces = [run(data, tf.constant(first[i : i + batch_size])) for i in range(0, len(first), batch_size)]
+    if not pieces:
+        return np.empty((0, model.latent_dim), np.float32), np.empty((0, model.latent_dim), np.float32)
+    mu, log_var = zip(*pieces, strict=True)
+    return np.concatenate([m.numpy() for m in mu]), np.concatenate([v.numpy() for v in log_var])
+
+
+def fit_latent_distance(mu: ArrayLike, *, shrinkage: float = 0.05) -> LatentDistance:
+    """Measure where posterior means of training windows lie.
+
+    Parameters
+    ----------
+    mu : array-like, shape (n_windows, latent_dim)
+    shrinkage : float, default 0.05
+        Share of the covariance that is replaced by its average variance, so that it can be inverted.
+
+    Examples
+    --------
+    >>> distance = fit_latent_distance(np.random.default_rng(0).normal(size=(1000, 2)))
+    >>> distance.precision.shape
+    (2, 2)
+    """
+    values = np.asarray(mu, dtype=np.float64)
+    if len(values) < 2:
+        raise InputError(f"{len(values)} windows are too few to measure a covariance; give at least 2")
+    covariance = np.atleast_2d(np.cov(values, rowvar=False))
+    average = max(np.trace(covariance) / len(covariance), 1e-12)
+    covariance = (1 - shrinkage) * covariance + shrinkage * average * np.eye(len(covariance))
+    return LatentDistance(values.mean(axis=0), np.linalg.inv(covariance))
+
+
+def impute(
+    model: LSTMVAE, windows: ArrayLike, mask: ArrayLike, *, passes: int = 10, seed: int = 0
+) -> NDArray[np.float32]:
+    """Fill missing values by Markov chain Monte Carlo: encode, sample, decode, replace, again (Xu et al. 2018).
+
+    Parameters
+    ----------
+    model : LSTMVAE
+    windows : array-like, shape (batch, timesteps, n_features)
+        Missing values filled with anything finite.
+    mask : array-like, same shape
+        1 where observed, 0 where missing.
+    passes : int, default 10
+        Steps of the chain; the mean of the decoded values of the second half is returned.
+    seed : int, default 0
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        Observed values untouched.
+
+    Examples
+    --------
+    >>> model = LSTMVAE(timesteps=10, latent_dim=2, units=4)
+    >>> mask = np.ones((3, 10, 1)); mask[:, 4] = 0
+    >>> bool(np.all(impute(model, np.ones((3, 10, 1)), mask)[mask == 1] == 1))
+    True
+    """
+    if passes < 1:
+        raise InputError(f"passes={passes} must be at least 1")
+    data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
+    seen = tf.convert_to_tensor(np.asarray(mask, dtype=np.float32))
+    return _impute(model, data, seen, passes, tf.constant([seed, 1])).numpy()
+
+
+def _impute(model: LSTMVAE, windows: Any, mask: Any, passes: int, seed: Any) -> Any:
+    filled, total, kept = windows, tf.zeros_like(windows), 0
+    for index in range(passes):
+        mu, log_var = model.encode(filled)
+        z = mu + tf.exp(0.5 * log_var) * tf.random.stateless_normal(tf.shape(mu), seed + tf.constant([0, index]))
+        decoded = model.mean(model.decode(z))
+        filled = mask * windows + (1.0 - mask) * decoded
+        if index >= passes // 2:
+            total, kept = total + decoded, kept + 1
+    return mask * windows + (1.0 - mask) * total / kept
+
+
+def _values(
+    model: LSTMVAE, windows: Any, mask: Any, kind: str, samples: int, latent: LatentDistance | None, seed: Any
+) -> tuple[Any, Any]:
+    """Score per value (batch, timesteps, n_features), and the decoder's outputs for the posterior mean (or None)."""
+    seen = tf.ones_like(windows) if mask is None else mask
+    observed = tf.reduce_sum(seen, axis=(1, 2), keepdims=True)
+    share = seen / tf.maximum(observed, 1.0)  # spreads a window's own score over its observed values
+    if kind in ("error", "nll"):
+        terms = model.terms(windows, mask)
+        if kind == "nll":
+            return terms.nll, terms.outputs
+        return seen * tf.square(windows - model.mean(terms.outputs)), terms.outputs
+    mu, log_var = model.encode(windows)
+    if kind == "kl":
+        kl = 0.5 * tf.reduce_sum(tf.square(mu) + tf.exp(log_var) - 1.0 - log_var, axis=1)
+        return kl[:, None, None] * share, None
+    if kind == "latent":
+        assert latent is not None
+        away = mu - tf.constant(latent.mean, mu.dtype)
+        distance = tf.reduce_sum(tf.matmul(away, tf.constant(latent.precision, mu.dtype)) * away, axis=1)
+        return distance[:, None, None] * share, None
+    noise = tf.random.stateless_normal([samples, *tf.unstack(tf.shape(mu))], seed)
+    z = mu + tf.exp(0.5 * log_var) * noise  # (samples, batch, latent_dim)
+    batch = tf.shape(windows)[0]
+    outputs = model.decode(tf.reshape(z, (-1, model.latent_dim)))  # the samples as one larger batch
+    tiled = tf.tile(windows, (samples, 1, 1))
+    tiled_mask = None if mask is None else tf.tile(mask, (samples, 1, 1))
+    nll = model.likelihood.nll(tiled, outputs, mask=tiled_mask, log_scale=model.log_scale)
+    nll = tf.reshape(nll, (samples, batch, model.timesteps, model.n_features))
+    if kind == "probability":
+        return tf.reduce_mean(nll, axis=0), None
+    # log q(z|x) - log p(z), whose mean over samples is the KL divergence
+    gap = 0.5 * tf.reduce_sum(tf.square(z) - tf.square(noise) - log_var, axis=2)  # (samples, batch)
+    if kind == "elbo":
+        kl = 0.5 * tf.reduce_sum(tf.square(mu) + tf.exp(log_var) - 1.0 - log_var, axis=1)
+        return tf.reduce_mean(nll, axis=0) + kl[:, None, None] * share, None
+    log_weights = -tf.reduce_sum(nll, axis=(2, 3)) - gap
+    bound = tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(float(samples))
+    weights = tf.nn.softmax(log_weights, axis=0)
+    parts = tf.reduce_sum(weights[:, :, None, None] * nll, axis=0)
+    rest = -bound - tf.reduce_sum(parts, axis=(1, 2))
+    return parts + rest[:, None, None] * share, None
+
+
+_COMPILED: weakref.WeakKeyDictionary[LSTMVAE, dict[Any, Callable[..., Any]]] = weakref.WeakKeyDictionary()
+
+
+def _cached(model: LSTMVAE, key: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """Compile once for each model and way of scoring."""
+    functions = _COMPILED.setdefault(model, {})
+    if key not in functions:
+        functions[key] = make()
+    return functions[key]
+
+
+def _scorer(
+    model: LSTMVAE,
+    kind: str,
+    samples: int,
+    latent: LatentDistance | None,
+    details: bool,
+    imputations: int,
+    masked: bool,
+) -> Callable[..., Any]:
+    reference = weakref.ref(model)  # the cache must not keep its own key alive
+    signature = [
+        tf.TensorSpec([None, model.n_features], tf.float32),
+        tf.TensorSpec([None, model.n_features], tf.float32),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([2], tf.int32),
+    ]
+
+    @tf.function(input_signature=signature, jit_compile=False, autograph=False)
+    def run(data: Any, seen: Any, starts: Any, seed: Any) -> Any:
+        model = reference()
+        assert model is not None
+        rows = starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)
+        windows = tf.gather(data, rows)
+        mask = tf.gather(seen, rows) if masked else None
+        filled = windows if not (masked and imputations) else _impute(model, windows, mask, imputations, seed)
+        values, outputs = _values(model, filled, mask, kind, samples, latent, seed)
+        if masked:
+            observed = tf.reduce_sum(mask, axis=2, keepdims=True)
+            values = values * model.n_features / tf.maximum(observed, 1.0)
+            nothing = observed[..., 0] == 0
+        picture = tf.zeros([0])
+        if details:
+            if outputs is None:
+                outputs = model.terms(filled, mask).outputs
+            spread = model.likelihood.scale(outputs, model.log_scale)
+            picture = tf.concat([model.mean(outputs), tf.broadcast_to(spread, tf.shape(windows))], axis=2)
+            return (tf.where(nothing[..., None], np.nan, values) if masked else values), picture
+        total = tf.reduce_sum(values, axis=2)
+        return (tf.where(nothing, np.nan, total) if masked else total), picture
+
+    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked)
+    return _cached(model, key, lambda: run)
+
+
+def _encoder(model: LSTMVAE) -> Callable[..., Any]:
+    reference = weakref.ref(model)
+    signature = [tf.TensorSpec([None, model.n_features], tf.float32), tf.TensorSpec([None], tf.int64)]
+
+    @tf.function(input_signature=signature, jit_compile=False, autograph=False)
+    def run(data: Any, starts: Any) -> Any:
+        model = reference()
+        assert model is not None
+        return model.encode(tf.gather(data, starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)))
+
+    return _cached(model, "encode", lambda: run)
+
+
+def _check_kind(kind: str, samples: int, latent: LatentDistance | None) -> None:
+    if kind not in SCORES:
+        raise InputError(f"score {kind!r} is unknown; choose one of {', '.join(SCORES)}")
+    if samples < 1:
+        raise InputError(f"samples={samples} must be at least 1")
+    if kind == "latent" and latent is None:
+        raise InputError("the score 'latent' needs latent=fit_latent_distance(mu) of training windows")
