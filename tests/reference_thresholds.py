@@ -40,15 +40,23 @@ def event_rows(flags, merge, min_length):
 
 
 def budget_line(scores, alarms, per_rows, merge):
-    """Walk down the scores as long as the number of events keeps the budget."""
+    """Walk down the scores; stop at the last one that raises the number of events and keeps the budget."""
     known = [score for score in scores if not math.isnan(score)]
     allowed = math.floor(alarms * len(known) / per_rows + 1e-9)
-    line = max(known)
+    line, most = max(known), 0
     for candidate in sorted(set(known), reverse=True):
-        if len(event_rows([score > candidate for score in scores], merge, 1)) > allowed:
+        count = len(event_rows([score >= candidate for score in scores], merge, 1))
+        if count > allowed:
             break
-        line = candidate
+        if count > most:
+            line, most = candidate, count
     return line
+
+
+def mean_run_length(scores, line, apart):
+    """Runs of high scores, a new one after `apart` low ones."""
+    runs = event_rows([score > line for score in scores], apart, 1)
+    return sum(len(run) for run in runs) / len(runs)
 
 
 def gpd_log_likelihood(gamma, sigma, excesses, censored=()):

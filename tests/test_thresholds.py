@@ -30,6 +30,7 @@ from vaehelpers.thresholds import (
     _Excess,
     budget_threshold,
     events,
+    extremal_index,
     fit_gpd,
     make_threshold,
     realised_rate,
@@ -377,6 +378,7 @@ def test_budget_is_kept_on_later_rows_of_a_dependent_series(rng):
     rule = budget_threshold(x[:200_000], alarms=1, per_rows=2_000, merge=20)
     later = len(events(rule.flags(x[200_000:]), x[200_000:], merge=20))
     assert 60 <= later <= 140  # 100 promised; the square root is 10, and the line itself is as uncertain
+    assert len(events(rule.flags(x[:200_000]), x[:200_000], merge=20)) == 99  # and the one that touches the line
     per_row = QuantileThreshold(1 / 2_000).fit(x[:200_000])
     assert len(events(per_row.flags(x[200_000:]), x[200_000:], merge=20)) < 60  # a rate of rows is no rate of alarms
 
@@ -423,6 +425,27 @@ def test_conformal_p_values_of_normal_rows_are_uniform():
     p = [ConformalThreshold(0.1).fit(rng.normal(size=19)).p_values(rng.normal(size=1))[0] for _ in range(4_000)]
     counts = np.bincount(np.round(np.array(p) * 20).astype(int), minlength=21)[1:]
     assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_budget_is_kept_on_average_over_calibrations():
+    rates = realised(BudgetThreshold(3, 1_000), stats.expon(), 1_000, 3_000)
+    events_per_row = rates * (1 - rates)  # independent rows: an event opens where the row before is not flagged
+    assert abs(events_per_row.mean() - 3 / 1_000) < 4 * rates.std() / math.sqrt(rates.size)
+
+
+def test_extremal_index_is_one_over_the_length_of_runs(rng):
+    assert extremal_index(rng.normal(size=50_000)) > 0.9
+    # the running maximum over 8 rows has index 1/8 exactly
+    x = rng.normal(size=50_007)
+    runs = np.lib.stride_tricks.sliding_window_view(x, 8).max(axis=1)
+    found = extremal_index(runs, level=0.98)
+    assert found == pytest.approx(1 / 8, rel=0.1)
+    assert 1 / found == pytest.approx(slow.mean_run_length(runs, np.quantile(runs, 0.98), 8), rel=0.2)
+    assert extremal_index([1.0] * 50) == extremal_index([]) == 1.0
+    for name in ("quantile", "conformal", "pot", "spot"):
+        rule = build(name).fit(runs[:2_000])
+        assert "come in runs of about" in rule.notes_[0]
+        assert not build(name).fit(rng.permutation(runs[:2_000])).notes_
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
