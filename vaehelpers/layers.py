@@ -248,6 +248,19 @@ def _lstm_part(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
     return (out.h, out.h[-1], out.cs[-1]), gradient
 
 
+def _stack(kernel: Any, recurrent_kernel: Any) -> Any:
+    """Kernel over recurrent kernel, (features + units, 4 units), with features made even: the op is slow, and says so
+    on stderr, where features and batch are both odd."""
+    rows = [tf.convert_to_tensor(kernel), tf.convert_to_tensor(recurrent_kernel)]
+    if rows[0].shape[0] % 2:
+        rows.insert(1, tf.zeros_like(rows[1][:1]))
+    return tf.concat(rows, axis=0)
+
+
+def _even(inputs: Any) -> Any:
+    return tf.pad(inputs, [[0, 0], [0, 0], [0, 1]]) if inputs.shape[-1] % 2 else inputs
+
+
 def _bounds(batch: Any, splits: int) -> list[Any]:
     return [k * batch // splits for k in range(splits + 1)]
 
@@ -301,8 +314,8 @@ def fused_lstm(
     >>> bool(np.allclose(tf.transpose(outputs, (1, 0, 2)), expected, atol=1e-6))
     True
     """
-    inputs, h0, c0 = (tf.convert_to_tensor(value) for value in (inputs, h0, c0))
-    weights = tf.concat([tf.convert_to_tensor(kernel), tf.convert_to_tensor(recurrent_kernel)], axis=0)
+    inputs, h0, c0 = _even(tf.convert_to_tensor(inputs)), tf.convert_to_tensor(h0), tf.convert_to_tensor(c0)
+    weights = _stack(kernel, recurrent_kernel)
     bias = tf.convert_to_tensor(bias)
     splits = _splits_of(splits, inputs.shape[1])
     if splits == 1:
@@ -378,6 +391,9 @@ class FusedLSTM(keras.layers.LSTM):
     there), with a mask, with dropout in training, with other activations than tanh and sigmoid, with ``unroll=True``
     or ``use_cudnn=True``, and in other precisions than float32.
 
+    A trained Keras model is converted by `keras.models.clone_model` with a ``clone_function`` that returns
+    ``FusedLSTM.from_config(layer.get_config())`` for each LSTM, then ``set_weights``.
+
     The kernel does not compile under XLA. ``model.compile`` notices by itself; do not pass ``jit_compile=True`` to
     ``tf.function``. Measured beside Keras and PyTorch by benchmarks/speed.py; taught in 02_repeat_vector.ipynb.
 
@@ -416,7 +432,7 @@ class FusedLSTM(keras.layers.LSTM):
     def _stacked(self) -> tuple[Any, Any]:
         """Kernel over recurrent kernel (features + units, 4 units), and bias (4 units,)."""
         cell = self.cell
-        weights = ops.concatenate([cell.kernel, cell.recurrent_kernel], axis=0)
+        weights = _stack(cell.kernel, cell.recurrent_kernel)
         bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros((4 * cell.units,))
         return weights, bias
 
@@ -427,7 +443,7 @@ class FusedLSTM(keras.layers.LSTM):
             return super().inner_loop(sequences, initial_state, mask, training=training)
 
         def make_inputs(rows: slice) -> Any:
-            part = tf.transpose(sequences[rows], (1, 0, 2))
+            part = _even(tf.transpose(sequences[rows], (1, 0, 2)))
             return tf.reverse(part, [0]) if self.go_backwards else part
 
         last_output, outputs, last_carry = _batch_major(
