@@ -127,7 +127,7 @@ def draw_everything():
     yield plots.score(np.abs(x), 0.9, labels=(x > 0.9).astype(int), events=[(3, 9)])
     yield plots.score_histogram(rng.exponential(size=100), rng.exponential(size=100), 3.0)
     rates = np.array([0.001, 0.01, 0.1])
-    yield plots.calibration(rates, rates * [0, 1, 2], rates * 0, rates * 3, chosen=0.01)
+    yield plots.calibration(rates, {"a": np.c_[rates * [0, 1, 2], rates * 0, rates * 3]}, chosen=0.01)
     _, axes = plots.new_axes(2)
     yield from plots.event_closeup(axes, x, x, np.abs(x), first=100, last=110, lower=x - 1, upper=x + 1, threshold=0.9)
     yield plots.contributions(np.array([[0.5, 0.5]]), ["a", "b"])

@@ -67,7 +67,14 @@ SIGNAL, MODEL, EVENT, LABEL, SCORE, LIMIT = (
 WIDTH = 9.5  # inches; at 100 dots per inch as wide as a page of the report
 
 
-def new_axes(rows: int = 1, columns: int = 1, *, height: float = 2.6, sharex: bool = False) -> tuple[Figure, Any]:
+def new_axes(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    height: float = 2.6,
+    heights: Sequence[float] | None = None,
+    sharex: bool = False,
+) -> tuple[Figure, Any]:
     """Make a figure as wide as the page.
 
     Parameters
@@ -76,6 +83,8 @@ def new_axes(rows: int = 1, columns: int = 1, *, height: float = 2.6, sharex: bo
         How many axes.
     height : float, default 2.6
         Height of one row in inches.
+    heights : sequence of float, optional
+        Height of each row in inches, where they differ.
     sharex : bool, default False
         All axes of a column have one time axis.
 
@@ -93,7 +102,9 @@ def new_axes(rows: int = 1, columns: int = 1, *, height: float = 2.6, sharex: bo
     """
     import matplotlib.pyplot as plt
 
-    return plt.subplots(rows, columns, figsize=(WIDTH, height * rows), sharex=sharex, layout="constrained")
+    each = [height] * rows if heights is None else list(heights)
+    size = (WIDTH, sum(each))
+    return plt.subplots(rows, columns, figsize=size, sharex=sharex, layout="constrained", height_ratios=each)
 
 
 # ---------------------------------------------------------------- pictures that carry their own words
@@ -726,23 +737,19 @@ def score_histogram(
 
 def calibration(
     promised: np.ndarray,
-    realised: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
+    realised: Mapping[str, np.ndarray],
     *,
     chosen: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the false-alarm rate that held-back rows showed against the rate that was promised.
+    """Draw the false-alarm rates that held-back rows showed against the rates that were promised.
 
     Parameters
     ----------
     promised : ndarray of shape (k,)
         False-alarm rates asked for, each in (0, 1).
-    realised : ndarray of shape (k,)
-        Share of held-back rows above the threshold that belongs to each.
-    lower, upper : ndarray of shape (k,)
-        Interval around `realised`.
+    realised : mapping of str to ndarray of shape (k, 3)
+        For each source of rows: share above the threshold, and the lower and upper end of an interval around it.
     chosen : float, optional
         The rate that the detector uses; a dotted line.
     ax : Axes, optional
@@ -755,24 +762,28 @@ def calibration(
     Examples
     --------
     >>> rates = np.array([0.01, 0.1])
-    >>> ax = calibration(rates, rates * 1.5, rates, rates * 2, chosen=0.01)
+    >>> ax = calibration(rates, {"held back": np.array([[0.015, 0.01, 0.02], [0.1, 0.08, 0.12]])}, chosen=0.01)
     >>> ax.get_xlabel()
     'promised false-alarm rate (share of rows)'
     """
     ax = ax if ax is not None else new_axes(height=3.4)[1]
-    promised, realised = np.asarray(promised, float), np.asarray(realised, float)
-    floor = promised.min() / 10
+    promised = np.asarray(promised, dtype=float)
+    floor = promised.min() / 10  # where a rate of zero is drawn: a log axis has none
     ends = np.array([promised.min() / 1.5, min(1.0, promised.max() * 1.5)])
     ax.plot(ends, ends, color=LIMIT, linestyle="--", linewidth=1.3, label="promise kept exactly")
-    shown = np.maximum(realised, floor)
-    spread = np.abs(np.vstack([shown - np.maximum(lower, floor), np.maximum(upper, floor) - shown]))
-    ax.errorbar(
-        promised, shown, yerr=spread, fmt="o", color=SIGNAL, capsize=3, linewidth=1.2, markersize=5,
-        label="realised, 95% interval",
-    )  # fmt: skip
-    none = realised <= 0
-    if none.any():
-        ax.plot(promised[none], shown[none], "o", color="white", markeredgecolor=SIGNAL, label="none at all")
+    styles = [(SIGNAL, "o"), (OKABE_ITO["black"], "s"), (OKABE_ITO["green"], "^")]
+    for position, ((source, table), (colour, marker)) in enumerate(zip(realised.items(), itertools.cycle(styles))):
+        rate, low, high = np.maximum(np.asarray(table, dtype=float), floor).T
+        beside = promised * 1.08 ** (position - (len(realised) - 1) / 2)  # else intervals hide one another
+        ax.errorbar(
+            beside, rate, yerr=[np.maximum(rate - low, 0), np.maximum(high - rate, 0)], fmt=marker, color=colour,
+            capsize=3, linewidth=1.2, markersize=5, label=source,
+        )  # fmt: skip
+        none = np.asarray(table, dtype=float)[:, 0] <= 0
+        if none.any():
+            ax.plot(
+                beside[none], rate[none], marker, color="white", markeredgecolor=colour, label="no row at all", zorder=5
+            )
     if chosen is not None:
         ax.axvline(chosen, color="black", linestyle=":", linewidth=1.2, label=f"in use: {chosen:g}")
     ax.set_xscale("log")

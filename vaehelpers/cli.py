@@ -1,0 +1,385 @@
+"""The command line: `vaehelpers report | fit | score | data`.
+
+Nothing heavy is imported before it is needed, so that ``--help`` answers at once and bad input within a second or so:
+whatever can be told without TensorFlow is told before it starts. Errors are one line on stderr, ``Error: ...``; the exit
+status is 0 (done), 1 (the work failed), 2 (bad usage or bad input) or 130 (interrupted).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import vaehelpers
+from vaehelpers.errors import InputError
+
+if TYPE_CHECKING:
+    from vaehelpers.series import Series
+
+__all__ = ["cli", "main"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status; the entry point ``vaehelpers``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What stands behind ``vaehelpers``.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> run(["--version"])
+    vaehelpers ...
+    0
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(args=list(arguments), prog_name="vaehelpers", standalone_mode=False)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        return _say(error.format_message(), 2)
+    except InputError as error:
+        return _fail(str(error), 2, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        # Whoever read our stdout has gone; Python must not complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        reason = f"{name}{error.strerror or error}"
+        if error.errno in CANNOT_WRITE:
+            return _fail(f"cannot write the result: {reason}; make room or choose another place", 2, arguments)
+        return _fail(reason, 2 if isinstance(error, PermissionError) else 1, arguments)
+    except MemoryError:
+        return _fail("out of memory; give fewer rows or a smaller batch_size", 1, arguments)
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        message = f"{type(error).__name__}: {text[0] if text else 'no message'}"
+        if isinstance(error, vaehelpers.report.ReportError):
+            message = str(error)
+        return _fail(f"{message} (--verbose shows the traceback)", 1, arguments)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _fail(message: str, status: int, arguments: Sequence[str]) -> int:
+    if "--verbose" in arguments:
+        error = sys.exception()
+        details = getattr(error, "details", "")
+        click.echo(details or traceback.format_exc(), err=True)
+    return _say(message, status)
+
+
+def _say(message: str, status: int) -> int:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    return status
+
+
+# ---------------------------------------------------------------- options that several commands share
+
+
+def _common(command: Command) -> Command:
+    command = click.option("--verbose", is_flag=True, help="Show the traceback of an error.")(command)
+    return click.option("--quiet", is_flag=True, help="No progress, no remarks.")(command)
+
+
+def _reading(command: Command) -> Command:
+    options = [
+        click.option("--time", metavar="COL", default="", help="Time column; default: the first that holds times."),
+        click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: all numeric."),
+        click.option("--label", metavar="COL", default="", help="Column of 0 (normal) and 1 (anomalous)."),
+        click.option("--data-dir", metavar="DIR", help="Where downloadable series lie; also VAEHELPERS_DATA."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _fitting(command: Command) -> Command:
+    options = [
+        click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
+        click.option(
+            "--set", "assignments", metavar="NAME=VALUE", multiple=True,
+            help="Any parameter of the report notebook or the detector; a wrong name lists the known ones.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _collect(preset: str, seed: int, assignments: Sequence[str], **columns: Any) -> dict[str, Any]:
+    """Options and --set into parameters of the report notebook; a parameter of the detector goes into `settings`."""
+    from vaehelpers import report
+
+    ours, detectors = report.parameters(), report.detector_parameters()
+    values: dict[str, Any] = {"preset": preset, "seed": seed}
+    further: list[str] = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip()
+        if not equals:
+            raise InputError(f"--set {assignment!r} is not NAME=VALUE")
+        if name in ours:
+            values[name] = text
+        elif name in detectors:
+            value = report.check_parameters({name: text}, detectors)[name]
+            further.append(f"{name}={value!r}")
+        else:
+            known = list(dict.fromkeys([*ours, *detectors]))
+            report.check_parameters({name: text}, {key: ours.get(key) or detectors[key] for key in known})
+    if further:
+        values["settings"] = ", ".join([*filter(None, [values.get("settings", "")]), *further])
+    given = {name: value for name, value in columns.items() if value}
+    if given.get("value"):
+        given["value"] = report.join_names(given["value"])
+    checked = report.check_parameters(values | given, ours)
+    for name in report.parse_settings(checked.get("settings", "")):
+        if name not in detectors:
+            report.check_parameters({name: ""}, detectors)
+    return checked
+
+
+def _remark(text: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(text, err=True)
+
+
+# ---------------------------------------------------------------- commands
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True)
+@click.version_option(vaehelpers.__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Find what is unusual in a time series, with an LSTM variational autoencoder.
+
+    SERIES is a CSV or Parquet file, - for standard input, or the name of a known series (vaehelpers data list).
+    """
+
+
+@cli.command()
+@click.argument("series", default="example")
+@_reading
+@click.option("--out", metavar="DIR", help="Folder to make; default: runs/NAME, or the next free one.")
+@click.option("--force", is_flag=True, help="Replace an existing folder.")
+@_fitting
+@_common
+def report(
+    series: str,
+    time: str,
+    value: tuple[str, ...],
+    label: str,
+    data_dir: str | None,
+    out: str | None,
+    force: bool,
+    preset: str,
+    seed: int,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Write a report: notebook, HTML page, scores, events, detector.
+
+    Without SERIES: on the embedded example. Prints the path of the HTML page.
+    """
+    from vaehelpers.progress import terminal_progress
+    from vaehelpers.report import report as write_report
+
+    values = _collect(preset, seed, assignments, time=time, value=value, label=label)
+    with terminal_progress(False if quiet else None) as progress:
+        page = write_report(
+            series, out, values=values, data_dir=data_dir, force=force, command=["vaehelpers", *sys.argv[1:]],
+            progress=progress,
+        )  # fmt: skip
+    click.echo(page)
+
+
+@cli.command()
+@click.argument("series")
+@click.option("--out", metavar="DIR", required=True, help="Folder to make.")
+@click.option("--force", is_flag=True, help="Replace an existing folder.")
+@_reading
+@_fitting
+@_common
+def fit(
+    series: str,
+    out: str,
+    force: bool,
+    time: str,
+    value: tuple[str, ...],
+    label: str,
+    data_dir: str | None,
+    preset: str,
+    seed: int,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Train a detector on SERIES and save it.
+
+    Ctrl-C ends the training and keeps the best weights so far. Prints the folder.
+    """
+    from vaehelpers.files import check_free
+    from vaehelpers.findings import with_training_part
+    from vaehelpers.progress import terminal_progress
+    from vaehelpers.report import check_length, detector_settings, open_series, start_tensorflow
+
+    check_free(out, force=force)
+    values = _collect(preset, seed, assignments, time=time, value=value, label=label)
+    columns = {name: values.pop(name, "") for name in ("time", "value", "label")}
+    for name in ("series", "out"):
+        if name in values:
+            raise InputError(f"the parameter {name} is set by the command itself; leave it out of --set")
+    data = open_series(series, **columns, data_dir=data_dir)
+    check_length(data, values)
+    data = with_training_part(data, values.pop("train_rows", 0))
+    chosen = detector_settings(data, **{"contamination": -1.0, **values})
+    with terminal_progress(False if quiet else None) as progress:
+        start_tensorflow()
+        from vaehelpers.detector import Detector
+
+        detector = Detector(**chosen).fit(data.train, progress=progress)
+    detector.save(out, force=force)
+    for note in (*data.notes, *detector.notes_):
+        _remark(f"Note: {note}", quiet)
+    click.echo(out)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("series")
+@click.option("--out", metavar="FILE", required=True, help="Where to write; .csv, .parquet or .pq.")
+@_reading
+@_common
+def score(
+    folder: str,
+    series: str,
+    out: str,
+    time: str,
+    value: tuple[str, ...],
+    label: str,
+    data_dir: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Score SERIES with the detector saved in DIR.
+
+    Writes one row per input row: time, values, score, p_value, flag. Prints the file.
+    """
+    from vaehelpers.progress import terminal_progress
+    from vaehelpers.report import check_table_path, open_series, scores_frame, start_tensorflow, write_table
+
+    check_table_path(out)
+    if series != "-" and Path(series).exists() and Path(out).exists() and Path(series).samefile(out):
+        raise InputError(f"{out} is the series itself; name another file with --out")
+    columns = _columns_of(folder)
+    data = open_series(series, time=time, value=value, label=label, data_dir=data_dir, allow_constant=True)
+    data = _pick(data, columns)
+    with terminal_progress(False if quiet else None) as progress:
+        start_tensorflow()
+        from vaehelpers.detector import Detector
+
+        detector = Detector.load(folder)
+        scores = detector.decision_function(data, progress=progress)
+    rule = detector.threshold_
+    write_table(scores_frame(data, scores, rule.p_values(scores), rule.flags(scores)), out)
+    for note in data.notes:
+        _remark(f"Note: {note}", quiet)
+    click.echo(out)
+
+
+def _columns_of(folder: str) -> list[str]:
+    """Columns that a saved detector was fitted on, read without TensorFlow; the full check is `Detector.load`."""
+    import json
+
+    path = Path(folder) / "detector.json"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no detector; name a folder that `vaehelpers fit` or a report wrote")
+    try:
+        columns = json.loads(path.read_text(encoding="utf-8"))["columns"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(name) for name in columns] if isinstance(columns, list) else []
+
+
+def _pick(data: Series, columns: Sequence[str]) -> Series:
+    """The columns that the detector knows, in its order, where the series has them all."""
+    import dataclasses
+
+    if not columns or tuple(columns) == data.columns:
+        return data
+    if not set(columns) <= set(data.columns):
+        if len(columns) != data.n_features:
+            raise InputError(
+                f"the series has {data.n_features} variables ({', '.join(data.columns)}); the detector was fitted on "
+                f"{len(columns)} ({', '.join(columns)})"
+            )
+        return data
+    where = [data.columns.index(name) for name in columns]
+    units = tuple(data.units[i] for i in where) if data.units else None
+    return dataclasses.replace(data, values=data.values[:, where], columns=tuple(columns), units=units)
+
+
+@cli.group(name="data")
+def data_group() -> None:
+    """Embedded and downloadable series."""
+
+
+@data_group.command(name="list")
+@click.option("--data-dir", metavar="DIR", help="Where downloadable series lie; also VAEHELPERS_DATA.")
+@_common
+def list_command(data_dir: str | None, quiet: bool, verbose: bool) -> None:
+    """List the series known by name, and where they lie."""
+    from vaehelpers.data import list_series
+
+    click.echo(list_series(data_dir).to_string(index=False, na_rep="-"))
+
+
+@data_group.command(name="fetch")
+@click.argument("name", default="nab")
+@click.option("--data-dir", metavar="DIR", help="Where to put it; also VAEHELPERS_DATA.")
+@_common
+def fetch_command(name: str, data_dir: str | None, quiet: bool, verbose: bool) -> None:
+    """Download a series, checked against its SHA-256; prints where it lies."""
+    from vaehelpers.data import fetch
+    from vaehelpers.progress import terminal_progress
+
+    with terminal_progress(False if quiet else None) as progress:
+        place = fetch(name, data_dir=data_dir, progress=progress)
+    click.echo(place)
+
+
+if __name__ == "__main__":
+    main()

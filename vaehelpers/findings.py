@@ -1,0 +1,448 @@
+"""The numbers of a report: what was found, what labels and baselines say to it, and whether the promise held.
+
+Functions take the series, the fitted detector and its explanation. `vaehelpers.narrative` puts them into sentences and
+figures; notebooks/07_report.ipynb uses both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaehelpers import metrics as measures
+from vaehelpers.baselines import make_baseline
+from vaehelpers.errors import InputError
+from vaehelpers.series import Series
+from vaehelpers.thresholds import RealisedRate, events, make_threshold, realised_rate
+
+if TYPE_CHECKING:
+    from vaehelpers.detector import Detector, Explanation
+
+__all__ = [
+    "BASELINE_NAMES",
+    "Method",
+    "collapse_of",
+    "collect_metrics",
+    "compare_methods",
+    "evaluation_table",
+    "event_shares",
+    "has_labels",
+    "kinds_found",
+    "labelled_events",
+    "own_rate",
+    "promised_rates",
+    "ranked_events",
+    "realised_rates",
+    "shares_of",
+    "with_training_part",
+]
+
+OURS = "LSTM-VAE"
+BASELINE_NAMES = {
+    "moving_zscore": "smoothed z-score",
+    "pca": "windowed PCA",
+    "abs_diff": "absolute difference",
+    "moving_variance": "moving variance",
+    "kmeans": "k-means distance",
+    "matrix_profile": "matrix profile",
+    "random": "random score",
+}
+"""Names of `vaehelpers.baselines` as tables show them."""
+
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # promised false-alarm rates that are tried on held-back rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What one method says about the series, for `evaluation_table` and the like.
+
+    Attributes
+    ----------
+    name : str
+    scores : ndarray of shape (n,)
+        Higher = more anomalous; NaN where there is no score.
+    flags : ndarray of bool, shape (n,)
+    events : DataFrame
+        From `vaehelpers.thresholds.events`.
+    marks : ndarray of bool, shape (n,)
+        Rows from the first to the last of each event.
+    """
+
+    name: str
+    scores: NDArray
+    flags: NDArray
+    events: pd.DataFrame
+
+    @property
+    def marks(self) -> NDArray:
+        marks = np.zeros(len(self.scores), dtype=bool)
+        for first, last in zip(self.events["first"], self.events["last"]):
+            marks[first : last + 1] = True
+        return marks
+
+
+def with_training_part(data: Series, train_rows: int = 0) -> Series:
+    """Set how many leading rows are the training part, where `train_rows` is not 0.
+
+    Examples
+    --------
+    >>> with_training_part(Series(np.arange(10.0)), 6).train.n
+    6
+    """
+    if not train_rows:
+        return data
+    if not 0 < train_rows <= data.n:
+        raise InputError(f"train_rows={train_rows} lies outside the series; use 1 to {data.n}")
+    return dataclasses.replace(data, train_rows=train_rows)
+
+
+def labelled_events(data: Series) -> pd.DataFrame:
+    """The labelled anomalies: one row each, with their kind where it is known.
+
+    Parameters
+    ----------
+    data : Series
+
+    Returns
+    -------
+    DataFrame
+        Columns first, last (rows, both inclusive) and kind ("labelled" where it is not known). Empty without labels.
+
+    Examples
+    --------
+    >>> labelled_events(Series([1.0, 2, 3, 4], labels=[0, 1, 1, 0]))
+       first  last      kind
+    0      1     2  labelled
+    """
+    if data.kinds is not None and len(data.kinds):
+        return data.kinds[["first", "last", "kind"]].reset_index(drop=True)
+    spans = measures.runs(data.labels) if data.labels is not None else np.zeros((0, 2), dtype=np.int64)
+    return pd.DataFrame({"first": spans[:, 0], "last": spans[:, 1], "kind": "labelled"})
+
+
+def has_labels(data: Series) -> bool:
+    """Whether any row is labelled anomalous."""
+    return data.labels is not None and bool(data.labels.any())
+
+
+def compare_methods(
+    data: Series,
+    detector: Detector,
+    found: Explanation,
+    *,
+    baselines: Sequence[str] = ("moving_zscore", "pca"),
+) -> list[Method]:
+    """Run simple baselines under the detector's own conditions.
+
+    They learn from the same rows, smooth their scores over as many rows, and get their threshold from the same rule at
+    the same promised false-alarm rate on the same held-back calibration rows.
+
+    Parameters
+    ----------
+    data : Series
+    detector : Detector
+        Fitted.
+    found : Explanation
+        What `detector` says about `data`.
+    baselines : sequence of str, default ("moving_zscore", "pca")
+        Names out of `vaehelpers.baselines.BASELINES`.
+
+    Returns
+    -------
+    list of Method
+        The detector first.
+    """
+    methods = [Method(OURS, found.scores, found.flags, found.events)]
+    part = data.train
+    cut = detector.calibration_["fit_rows"]
+    after = cut + detector.calibration_["validation_rows"]
+    held_back = detector.calibration_["held_back"]
+    for name in baselines:
+        baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_)
+        baseline.fit(part.slice(0, cut))
+        scores = baseline.decision_function(data)
+        kept = scores[after : part.n] if held_back else scores[: part.n]
+        kept = _without_outliers(kept[np.isfinite(kept)], detector)
+        rule = make_threshold(
+            detector.settings_["threshold"], false_alarm_rate=detector.settings_["false_alarm_rate"]
+        ).fit(kept)
+        flags = rule.flags(scores)
+        table = events(flags, scores, times=data.times, p_values=rule.p_values(scores), merge=detector.timesteps_ // 2)
+        methods.append(Method(BASELINE_NAMES.get(name, name), scores, flags, table))
+    return methods
+
+
+def _without_outliers(scores: NDArray, detector: Detector) -> NDArray:
+    """Leave out of calibration scores what the detector leaves out of its own on a contaminated training part."""
+    if not detector.settings_["contamination"] or not len(scores):
+        return scores
+    low, high = np.quantile(scores, [0.25, 0.75])
+    return scores[scores <= high + 6 * (high - low)]
+
+
+def evaluation_table(data: Series, methods: Sequence[Method]) -> pd.DataFrame:
+    """Judge methods by the labels, over all rows.
+
+    Parameters
+    ----------
+    data : Series
+        With labels.
+    methods : sequence of Method
+
+    Returns
+    -------
+    DataFrame
+        Index: methods. Columns: found, labelled (counts of labelled anomalies), right, alarms (counts of events),
+        recall, precision, f1 (event-wise), vus_pr, auc_pr.
+
+    Examples
+    --------
+    >>> data = Series(np.zeros(100) + np.arange(100), labels=np.arange(100) // 10 == 5)
+    >>> scores = data.labels.astype(float)
+    >>> method = Method("oracle", scores, scores > 0, events(scores > 0, scores))
+    >>> evaluation_table(data, [method]).loc["oracle", ["found", "recall", "precision"]].tolist()
+    [1.0, 1.0, 1.0]
+    """
+    window = measures.sliding_window_of(data.values)
+    labels = np.asarray(data.labels)
+    labelled = labelled_events(data)
+    rows = {}
+    for method in methods:
+        hit = [bool(method.marks[first : last + 1].any()) for first, last in zip(labelled["first"], labelled["last"])]
+        right = [
+            bool(labels[first : last + 1].any()) for first, last in zip(method.events["first"], method.events["last"])
+        ]
+        recall = float(np.mean(hit)) if hit else np.nan
+        precision = float(np.mean(right)) if right else np.nan
+        rows[method.name] = {
+            "found": sum(hit),
+            "labelled": len(hit),
+            "right": sum(right),
+            "alarms": len(right),
+            "recall": recall,
+            "precision": precision,
+            "f1": 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0,
+            "vus_pr": measures.vus_pr(labels, method.scores, window),
+            "auc_pr": measures.auc_pr(labels, method.scores),
+        }
+    counts = ["found", "labelled", "right", "alarms"]
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method").astype(dict.fromkeys(counts, int))
+
+
+def kinds_found(data: Series, methods: Sequence[Method]) -> tuple[pd.DataFrame, pd.Series]:
+    """Count by kind how many labelled anomalies each method found.
+
+    Parameters
+    ----------
+    data : Series
+        With `kinds`.
+    methods : sequence of Method
+
+    Returns
+    -------
+    found : DataFrame
+        Index: methods; columns: kinds.
+    total : Series
+        How many there are of each kind.
+    """
+    labelled = labelled_events(data)
+    total = labelled["kind"].value_counts(sort=False)
+    found = pd.DataFrame(0, index=[method.name for method in methods], columns=total.index)
+    for method in methods:
+        for first, last, kind in labelled.itertuples(index=False):
+            found.loc[method.name, kind] += int(method.marks[first : last + 1].any())
+    return found, total
+
+
+def realised_rates(detector: Detector, data: Series, found: Explanation) -> dict[str, list[RealisedRate]]:
+    """Measure on rows that were held back how often normal rows are flagged, for several promised rates.
+
+    Parameters
+    ----------
+    detector : Detector
+        Fitted in this session (a loaded one has its calibration scores in order of size, not of time).
+    data : Series
+    found : Explanation
+
+    Returns
+    -------
+    dict of str to list of RealisedRate
+        One list per source, one entry per rate of `promised_rates`:
+
+        - "calibration rows, cross-checked": the rule is fitted on one half of the calibration scores and counted on the
+          other, both ways, so that no row judges itself;
+        - "rows labelled normal": rows behind the training part without a label, a window and the smoothing away from
+          every labelled anomaly. Only with labels and a known training part.
+    """
+    rates = promised_rates(detector)
+    settings = detector.settings_
+    found_rates: dict[str, list[RealisedRate]] = {}
+    scores = _without_outliers(np.asarray(detector.calibration_scores_, float), detector)
+    halves = np.array_split(scores, 2)
+    if min(len(half) for half in halves) >= 100:
+        p_values = np.concatenate(
+            [
+                make_threshold(settings["threshold"], false_alarm_rate=settings["false_alarm_rate"])
+                .fit(ours)
+                .p_values(other)
+                for ours, other in (halves, halves[::-1])
+            ]
+        )
+        found_rates["calibration rows, cross-checked"] = [realised_rate(p_values <= rate) for rate in rates]
+    if has_labels(data) and data.train_rows is not None and data.train_rows < data.n:
+        normal = _clearly_normal(data, detector) & np.isfinite(found.scores)
+        normal[: data.train_rows] = False
+        if normal.any():
+            found_rates["rows labelled normal"] = [realised_rate(found.p_values[normal] <= rate) for rate in rates]
+    return found_rates
+
+
+def promised_rates(detector: Detector) -> list[float]:
+    """The false-alarm rates at which `realised_rates` looks: round ones, and the detector's own."""
+    return sorted({*RATES, float(detector.settings_["false_alarm_rate"])})
+
+
+def _clearly_normal(data: Series, detector: Detector) -> NDArray:
+    margin = detector.timesteps_ + detector.smooth_ // 2
+    normal = np.ones(data.n, dtype=bool)
+    for first, last in measures.runs(np.asarray(data.labels)):
+        normal[max(0, first - margin) : last + 1 + margin] = False
+    return normal
+
+
+def own_rate(detector: Detector, rates: Sequence[RealisedRate]) -> RealisedRate:
+    """Out of what `realised_rates` measured on one source: the entry for the rate that the detector uses."""
+    return rates[promised_rates(detector).index(float(detector.settings_["false_alarm_rate"]))]
+
+
+def shares_of(parts: NDArray) -> NDArray:
+    """Contributions of one event as shares that sum to 1."""
+    kept = np.clip(np.nan_to_num(parts), 0.0, None)
+    total = kept.sum()
+    return kept / total if total > 0 else np.full(len(kept), 1.0 / len(kept))
+
+
+def event_shares(found: Explanation) -> NDArray:
+    """Share of each variable in each event, (n_events, n_features), over the rows of the event."""
+    rows = zip(found.events["first"], found.events["last"])
+    shares = [shares_of(np.nansum(found.contributions[first : last + 1], axis=0)) for first, last in rows]
+    return np.array(shares).reshape(len(shares), found.contributions.shape[1])
+
+
+def ranked_events(found: Explanation) -> pd.DataFrame:
+    """Events, the most surprising first."""
+    return found.events.sort_values("score", ascending=False, kind="stable")
+
+
+def collapse_of(detector: Detector) -> dict[str, Any]:
+    """The detector's collapse report as plain JSON, freshly fitted or loaded."""
+    found: Any = detector.collapse_
+    return dict(found) if isinstance(found, Mapping) else found.to_dict()
+
+
+def collect_metrics(
+    data: Series,
+    detector: Detector,
+    found: Explanation,
+    *,
+    methods: Sequence[Method] = (),
+    rates: Mapping[str, Sequence[RealisedRate]] | None = None,
+) -> dict[str, Any]:
+    """Everything that metrics.json holds, in plain types.
+
+    Parameters
+    ----------
+    data : Series
+    detector : Detector
+    found : Explanation
+    methods : sequence of Method
+        From `compare_methods`.
+    rates : mapping, optional
+        From `realised_rates`.
+
+    Returns
+    -------
+    dict
+        series, training, collapse, threshold, calibration, events, seconds; with labels also evaluation (per method,
+        with every figure of `vaehelpers.metrics.evaluate`) and labelled_anomalies: which was found by which events.
+    """
+    history, training = detector.history_, dict[str, Any](detector.training_)
+    result: dict[str, Any] = {
+        "series": {
+            "name": data.name,
+            "rows": data.n,
+            "columns": list(data.columns),
+            "missing": int(np.isnan(data.values).sum()),
+            "gaps": len(data.gaps),
+            "train_rows": data.train_rows,
+            "rows_without_score": int(np.isnan(found.scores).sum()),
+        },
+        "training": {
+            **{key: value for key, value in training.items() if key != "seconds"},
+            "timesteps": detector.timesteps_,
+            "smooth": detector.smooth_,
+            "loss": float(history["loss"].iloc[-1]) if len(history) else None,
+            "val_loss": float(history["val_loss"].min()) if history["val_loss"].notna().any() else None,
+        },
+        "collapse": collapse_of(detector),
+        "threshold": {
+            "rule": detector.settings_["threshold"],
+            "value": float(detector.threshold_.threshold_),
+            "false_alarm_rate": detector.settings_["false_alarm_rate"],
+        },
+        "calibration": {
+            **detector.calibration_,
+            "promised": promised_rates(detector),
+            "realised": {source: [r._asdict() for r in several] for source, several in (rates or {}).items()},
+        },
+        "events": {"count": len(found.events), "flagged_rows": int(found.flags.sum())},
+        "seconds": {"fit": round(detector.fit_seconds_, 2), "training": round(training["seconds"], 2)},
+        "notes": [*data.notes, *detector.notes_],
+    }
+    if has_labels(data):
+        result |= _judged(data, found, methods)
+    return result
+
+
+def _judged(data: Series, found: Explanation, methods: Sequence[Method]) -> dict[str, Any]:
+    window = measures.sliding_window_of(data.values)
+    labels = np.asarray(data.labels)
+    table = evaluation_table(data, methods) if methods else None
+    evaluation = {}
+    for method in methods:
+        row = table.loc[method.name].to_dict() if table is not None else {}
+        # Counted over whole events, merged as they are reported.
+        full = measures.evaluate(labels, method.scores, method.marks, window)
+        evaluation[method.name] = {**full, **{f"reported_{key}": value for key, value in row.items()}}
+        if data.kinds is not None and len(data.kinds):
+            by_kind, total = kinds_found(data, [method])
+            evaluation[method.name]["by_kind"] = {
+                str(kind): {"found": int(by_kind.iloc[0][kind]), "labelled": int(total[kind])} for kind in total.index
+            }
+    labelled = []
+    for first, last, kind in labelled_events(data).itertuples(index=False):
+        over = found.events[(found.events["first"] <= last) & (found.events["last"] >= first)]
+        labelled.append(
+            {
+                "start": _stamp(data, first),
+                "end": _stamp(data, last),
+                "kind": None if kind == "labelled" else kind,
+                "found": bool(len(over)),
+                "events": [
+                    {"start": _stamp(data, a), "end": _stamp(data, b)} for a, b in zip(over["first"], over["last"])
+                ],
+            }
+        )
+    return {"evaluation": evaluation, "labelled_anomalies": labelled}
+
+
+def _stamp(data: Series, row: int) -> Any:
+    if data.times is None:
+        return int(row)
+    moment = data.times[int(row)]
+    return moment.isoformat() if isinstance(moment, pd.Timestamp) else moment.item()
