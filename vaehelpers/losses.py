@@ -1275,7 +1275,7 @@ def mutual_information(
     means, logs = _posterior(mu, log_var)
     if samples < 1 or max_windows < 2:
         raise InputError(f"samples={samples} must be at least 1 and max_windows={max_windows} at least 2")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, 31))  # not the stream of a caller who drew mu with the same seed
     if len(means) > max_windows:
         chosen = rng.choice(len(means), max_windows, replace=False)
         means, logs = means[chosen], logs[chosen]
@@ -1399,9 +1399,9 @@ def collapse_report(mu: ArrayLike, log_var: ArrayLike, *, threshold: float = 0.0
     elif len(dead) > len(alive):
         advice = [f"latent_dim={max(len(alive), 1)} would do as well; or give free bits to wake the others"]
     if offset:
-        advice.append(
-            f"dimensions {_listed(offset)} cost KL and tell nothing: train longer, they should drift to the prior"
-        )
+        verb = "s {} cost KL and tell" if len(offset) > 1 else " {} costs KL and tells"
+        names = ", ".join(str(j) for j in offset)
+        advice.append(f"dimension{verb.format(names)} nothing about the window; train longer: the KL should empty it")
     ceiling = math.log(min(n_windows, 2_048))
     if alive and information > 0.95 * ceiling and total > 2 * ceiling:
         note = " Every window has a latent of its own: more windows would be needed to measure the information."
@@ -1441,7 +1441,3 @@ def collapse_report(mu: ArrayLike, log_var: ArrayLike, *, threshold: float = 0.0
         advice=tuple(advice),
         text=text,
     )
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(str(number) for number in numbers)
