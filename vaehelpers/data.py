@@ -77,12 +77,12 @@ def load_series(name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str
     Notes
     -----
     NAB labels: rows whose time lies in one of the file's windows of ``combined_windows.json``, both ends included, as
-    NAB itself scores them. The TSB-AD benchmark leaves the last row of each window out.
+    NAB itself scores them. The TSB-AD benchmark leaves the first row of each window out.
 
     NAB training part: the probationary period in which NAB does not score, 15 % of the rows, at most 750.
 
-    NAB times: eight files repeat a time (a clock change squeezed onto one value, or rounding). They are loaded as
-    published, rows in order, with a note; `read_series` refuses such times in other files.
+    NAB times: seven files repeat a time (a clock change squeezed onto one value, or rounding), one turns back an hour.
+    They are loaded as published, rows in order, with a note; `read_series` refuses repeated times in other files.
 
     Examples
     --------
@@ -499,7 +499,7 @@ def _load_nab(name: str, data_dir: str | os.PathLike[str] | None) -> Series:
         labels=labels,
         name=name,
         columns=("value",),
-        train_rows=min(int(0.15 * len(values)), 750),
+        train_rows=min(int(0.15 * len(values)), 750) or None,
         time_name="timestamp",
     )
     return replace(series, notes=(*notes, *describe(series)))

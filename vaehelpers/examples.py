@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from scipy.special import expit
 
 from vaehelpers.errors import InputError
@@ -52,7 +51,7 @@ def make_pump(rows: int = 77_192, *, per_kind: int = 4, seed: int = 7) -> Series
 
     The load follows the shift plan: up between 05:00 and 07:30 on workdays, a dip at noon, down in the evening; a short
     Saturday, a quiet Sunday; each day a little earlier or later, stronger or weaker than planned. The bearing follows
-    the load with a lag of 45 minutes and the seasons by 3 degrees; the noise grows with the load, from 0.15 to 0.6
+    the load with a lag of 45 minutes and the seasons by 3 degrees; the noise grows with the load, from 0.2 to 0.6
     degrees; the sensor resolves 0.05 degrees. The first 40 % of the rows are without faults.
 
     Parameters
@@ -74,7 +73,7 @@ def make_pump(rows: int = 77_192, *, per_kind: int = 4, seed: int = 7) -> Series
     The kinds, mildest to strongest of the usual sizes:
 
     ================= ======================================================================================
-    spike             1 to 4 rows off by 3 to 8 degrees, up or down
+    spike             1 to 4 rows off by 2 to 8 degrees, up or down
     level shift       8 to 36 hours at 1.6 to 4 degrees more or less
     drift             30 to 66 hours of slow rise by 3 to 6 degrees, then repaired
     flat line         5 to 20 hours of one and the same value, within the usual range
@@ -109,10 +108,14 @@ def make_pump(rows: int = 77_192, *, per_kind: int = 4, seed: int = 7) -> Series
     days = -(-rows // DAY)
     train_rows = int(0.4 * rows)
     load = _pump_load(days, rng)
-    faults = _plan(train_rows, rows, per_kind, PUMP_KINDS, least=5 * DAY, rng=rng)
-    for number, fault in enumerate(faults):
+    faults: list[_Fault] = []
+    for number, fault in enumerate(_plan(train_rows, rows, per_kind, PUMP_KINDS, least=5 * DAY, rng=rng)):
+        if faults:
+            fault.first = max(fault.first, faults[-1].last + DAY)
         _place_pump_fault(fault, number, rng)
-        _disturb_load(load, fault, rng)
+        if fault.last < rows - DAY:
+            faults.append(fault)
+            _disturb_load(load, fault, rng)
 
     row = np.arange(len(load))
     season = 3.0 * np.sin(2 * np.pi * (row / DAY - 110) / 365.25)  # warmest at the end of July
@@ -244,14 +247,16 @@ def make_plant(rows: int = 6_000, *, per_kind: int = 3, seed: int = 11) -> Serie
 def _wander(n: int, memory: float, rng: np.random.Generator) -> Floats:
     """Noise of mean 0 and variance 1 that forgets within `memory` rows: autoregressive of order 1."""
     keep = float(np.exp(-1.0 / memory))
-    start = [keep * rng.standard_normal()]
-    return lfilter([np.sqrt(1 - keep**2)], [1.0, -keep], rng.standard_normal(n), zi=start)[0]
+    scale = np.sqrt((1 + keep) / (1 - keep))  # what _follow takes from the standard deviation, in the long run
+    noise = rng.standard_normal(n) * scale
+    noise[0] /= scale
+    return _follow(noise, memory)
 
 
 def _follow(signal: Floats, lag: float) -> Floats:
-    """What follows a signal with a lag of `lag` rows: of first order, from rest."""
-    keep = float(np.exp(-1.0 / lag))
-    return lfilter([1 - keep], [1.0, -keep], signal, zi=[keep * signal[0]])[0]
+    """What follows a signal with a lag of `lag` rows: ``y[t] = k y[t-1] + (1 - k) x[t]``, ``k = exp(-1 / lag)``."""
+    # pandas has this recursion compiled, and unlike scipy.signal it is imported already.
+    return pd.Series(signal).ewm(alpha=1 - float(np.exp(-1.0 / lag)), adjust=False).mean().to_numpy()
 
 
 def _resolve(values: Floats, resolution: tuple[float, ...]) -> NDArray[np.float32]:

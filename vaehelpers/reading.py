@@ -598,6 +598,6 @@ def describe(series: Series) -> list[str]:
         many = len(lengths) > 1
         notes.append(
             f"{len(lengths):,} gap{'s' * many} in the times, {'the longest' if many else 'of'} "
-            f"{format_step(lengths[longest])} after {start}: no window crosses a gap"
+            f"{format_step(lengths[longest])} after {start}"
         )
     return notes
