@@ -81,7 +81,7 @@ _COMMON: dict[str, Any] = {
     "clip": 8.0,
     "contamination": 0.0,
     "hold_back": 0.3,
-    "patience": 6,
+    "patience": 10,
 }
 
 logger = logging.getLogger("vaehelpers")
@@ -124,7 +124,7 @@ class Detector(BaseEstimator):
     preset : {"fast", "accurate"}, default "fast"
         Where a parameter below is None, the preset's value holds.
     timesteps : int, optional
-        Length of a window, in rows. Default: one period of the series, between 32 and 200 rows (100 without rhythm).
+        Length of a window, in rows. Default: one period of the series, between 32 and 300 rows (100 without rhythm).
     latent_dim, units, encoder, decoder, likelihood, linear_path
         See `vaehelpers.model.LSTMVAE`.
     steps, batch_size, learning_rate, patience
@@ -136,7 +136,8 @@ class Detector(BaseEstimator):
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
         From windows to points.
     smooth : int, optional
-        Rows of the centred moving average over the point scores; 1 for none. Default: two windows.
+        Rows of the centred moving average over the point scores; 1 for none. Default: one window, at least 100
+        rows, at most a fifth of the training part.
     threshold : str, default "pot"
         One of `vaehelpers.thresholds.THRESHOLDS`.
     false_alarm_rate : float, default 0.001
@@ -286,7 +287,7 @@ class Detector(BaseEstimator):
         fit_end, val_end = self._split(n, timesteps, settings["hold_back"])
         self.settings_ = settings
         self.timesteps_ = int(timesteps)
-        self.smooth_ = int(settings["smooth"] or 2 * timesteps)
+        self.smooth_ = int(settings["smooth"] or max(1, min(max(timesteps, 100), n // 5)))
         self.n_features_in_ = values.shape[1]
         self.columns_ = list(given.columns)
         self.scaler_ = Scaler().fit(values[:fit_end])
@@ -410,7 +411,7 @@ class Detector(BaseEstimator):
     def _measure_latent(self, scaled: NDArray, starts: NDArray) -> None:
         chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(4_096, len(starts))).round().astype(int))]
         mu, log_var = encode_series(self.model_, scaled, chosen)
-        self.collapse_ = collapse_report(mu, log_var)
+        self.collapse_ = collapse_report(mu, log_var).to_dict() if len(mu) > 1 else {}
         self._latent: LatentDistance | None = fit_latent_distance(mu) if len(mu) > 1 else None
 
     def _calibrate(
@@ -557,7 +558,8 @@ class Detector(BaseEstimator):
 
     def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
         """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
-        return self.threshold_.flags(self.decision_function(series, progress=progress)).astype(np.int64)
+        scores = self.decision_function(series, progress=progress)
+        return self.threshold_.flags(scores).astype(np.int64)
 
     def explain(self, series: Any, *, progress: Progress = quiet) -> Explanation:
         """Score a series and say what was expected, what contributed and which events there are.

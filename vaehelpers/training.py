@@ -19,7 +19,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from vaehelpers.errors import InputError
-from vaehelpers.losses import linear_warmup
+from vaehelpers.losses import constant, linear_warmup
 from vaehelpers.model import LSTMVAE
 from vaehelpers.progress import Progress, quiet
 
@@ -67,7 +67,7 @@ def train(
     beta: Callable[[int], float] | None = None,
     clip_norm: float = 1.0,
     evaluations: int = 20,
-    patience: int | None = 6,
+    patience: int | None = 10,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> History:
@@ -89,14 +89,14 @@ def train(
     batch_size : int, default 128
         Windows per step, drawn at random with replacement.
     learning_rate : float, default 2e-3
-        Of Adam; falls to a twentieth along a cosine.
+        Of Adam; climbs over the first 50 steps and falls to nearly zero along a cosine.
     beta : callable, optional
-        ``beta(step)`` weighs the KL. Default: linear warm-up over the first third of the steps.
+        ``beta(step)`` weighs the KL. Default: 1 with a linear path, else linear warm-up over the first third of the steps.
     clip_norm : float, default 1.0
         Largest norm of the gradient.
     evaluations : int, default 20
         How often the validation loss is measured; also the rows of the history.
-    patience : int or None, default 6
+    patience : int or None, default 10
         Stop after so many evaluations without a better validation loss; None never stops early.
     seed : int, default 0
         Of the order of the windows. The model's own seed drives its noise.
@@ -129,8 +129,13 @@ def train(
     data = tf.constant(values)
     seen = None if mask is None else tf.constant(np.asarray(mask, dtype=np.float32).reshape(values.shape))
     held_back = _spread(val_starts, 1_024)
-    schedule = beta or linear_warmup(max(1, steps // 3))
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.05)
+    # probabilistic PCA is a working posterior already: a KL that starts at zero would only tear it apart
+    schedule = beta or (constant() if model.linear_path else linear_warmup(max(1, steps // 3)))
+    # a short climb first: Adam's first steps are as large as its rate and would throw a good start away
+    climb = max(1, min(50, steps // 10))
+    rate = keras.optimizers.schedules.CosineDecay(
+        learning_rate / climb, max(1, steps - climb), alpha=0.05, warmup_target=learning_rate, warmup_steps=climb
+    )
     optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm)
     optimizer.build(model.trainable_variables)
     run = _make_run(model, optimizer, data, seen, tf.constant(first), batch_size, seed)

@@ -169,7 +169,8 @@ def gather(series: ArrayLike, starts: ArrayLike, timesteps: int) -> NDArray:
     first = np.asarray(starts, dtype=np.int64).ravel()
     if len(first) and (first.min() < 0 or first.max() + timesteps > len(values)):
         raise InputError(
-            f"a window of {timesteps} starting at row {int(first.max())} reaches outside the series of {len(values)} rows"
+            f"a window of {timesteps} starting at row {int(first.max())} reaches outside the series of "
+            f"{len(values)} rows"
         )
     return values[first[:, None] + np.arange(timesteps)]
 
@@ -410,7 +411,7 @@ def _smooth_piece(values: NDArray, width: int) -> NDArray:
 
 
 def dominant_period(
-    series: ArrayLike, *, low: int = 32, high: int = 200, default: int = 100, min_correlation: float = 0.1
+    series: ArrayLike, *, low: int = 32, high: int = 300, default: int = 100, min_correlation: float = 0.1
 ) -> int:
     """Length of the strongest rhythm between `low` and `high` rows, from the peaks of the autocorrelation.
 
@@ -418,7 +419,7 @@ def dominant_period(
     ----------
     series : array-like, shape (n,) or (n, n_features)
         Missing values (NaN) are set to the mean; several variables are averaged in the autocorrelation.
-    low, high : int, default 32 and 200
+    low, high : int, default 32 and 300
         Range of the answer, in rows. Shorter rhythms answer with a multiple of theirs inside the range. Of peaks
         within a tenth of the highest the shortest is taken: two periods correlate as well as one.
     default : int, default 100
