@@ -364,6 +364,7 @@ def test_time_none_gives_rows(write):
         ("t,a\n0,100000000.0\n1,100000000.5\n", {"time": "t"}, ["finer than float32"]),
         ("a,b,a\n1,2,3\n2,3,4\n", {}, ["2 columns named 'a'"]),
         ("a,b\n1,2\n3,4,5\n6,7\n", {}, ["line 3 has 3 fields, the others have 2"]),
+        ("t,a\n0,1,5\n1,2\n2,3\n", {}, ["line 2 has more fields than the header, which has 2"]),
         ("Logger 7\na,b,c\n1,2,3\n4,5,6\n", {}, ["first line has 1 field", "have 3"]),
         ("time,a\n2024-01-01,1\n2024-01-03,2\n2024-01-02,3\n", {}, ["line 4", "2024-01-03", "2024-01-02", "sort"]),
         ("time,a\n2024-01-01,1\n2024-01-02,2\n2024-01-02,3\n", {}, ["line 4", "2024-01-02", "twice", "time=none"]),
@@ -505,3 +506,43 @@ def test_round_trip_through_csv(tmp_path, frame, form, zone):
     again = read_series(series.frame())
     np.testing.assert_array_equal(again.values, series.values)
     assert again.times.equals(series.times)
+
+
+SIGNS = [*",;\t|.-+:/'\"# %\n\0", "\r\n"]
+WORDS = ["e", "inf", "nan", "NA", "x", "é", "1", "0", "12", "1,5", "1.234,5", "1e400", "9" * 20, "time", "label", "a"]
+DATES = ["2024-01-01", "01.02.2024", "13/13/2024", "00:00", "T00:00Z", "+02:00", "0001-01-01", "9999-12-31"]
+PIECES = st.sampled_from([*SIGNS, *WORDS, *DATES])
+
+
+def read_or_one_line(path, **columns):
+    """The series, or None where it was refused in one line; anything else is a bug."""
+    try:
+        return read_series(path, **columns)
+    except InputError as error:
+        message = str(error)
+    assert "\n" not in message
+    return None
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=st.lists(PIECES, max_size=40),
+    start=st.sampled_from(["", PLAIN, "t;a\n0;1,5\n1;2,5\n", "1 2\n3 4\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-16", "cp1252"]),
+    values=st.sampled_from([None, "a", "flow"]),
+)
+def test_whatever_is_read_gives_a_series_or_one_line(tmp_path, pieces, start, encoding, values):
+    path = tmp_path / "any.csv"
+    path.write_bytes((start + "".join(pieces)).encode(encoding))
+    series = read_or_one_line(path, values=values)
+    if series is not None:
+        assert np.isfinite(series.values).any()
+        assert series.times is None or len(series.times) == series.n
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=200), magic=st.sampled_from([b"", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PAR1", b"PK"]))
+def test_whatever_bytes_give_a_series_or_one_line(tmp_path, content, magic):
+    path = tmp_path / "any.bin"
+    path.write_bytes(magic + content)
+    read_or_one_line(path)

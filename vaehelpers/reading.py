@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.errors import InputError
-from vaehelpers.series import Series, Times, format_step
+from vaehelpers.series import Series, Times, format_step, to_nanoseconds
 from vaehelpers.tables import (
     COMMA_DECIMAL,
     COMMA_THOUSANDS,
@@ -243,7 +243,9 @@ def _holds_dates(column: pd.Series) -> bool:
 
 def _holds_numbers(table: Table, column: str) -> bool:
     cells = table.frame[column]
-    return cells.dtype.kind in "iuf" or (_is_text(cells) and bool(_parse_numbers(cells, table)[1].all()))
+    if not _is_text(cells):
+        return cells.dtype.kind in "iuf"
+    return not any(DATE.match(cell) for cell in _cells(cells, 3)) and bool(_parse_numbers(cells, table)[1].all())
 
 
 def _find_clock(frame: pd.DataFrame, column: str, taken: set[str | None]) -> str | None:
@@ -277,8 +279,12 @@ def _parse_times(table: Table, column: str, clock: str | None) -> Times:
     if clock is not None:
         texts = texts + " " + table.frame[clock].astype("str").str.strip()
         table.notes.append(f"times are column {column!r} with the time of day from column {clock!r}")
-    zoned = _check_zones(table, column, texts)
-    return _parse_dates(table, column, texts, zoned)
+    try:
+        return _index(pd.to_datetime(texts, format="ISO8601"))  # raises on a mixture of zones, and on any other format
+    except InputError:
+        raise
+    except (ValueError, OverflowError):
+        return _parse_dates(table, column, texts, zoned=_check_zones(table, column, texts))
 
 
 def _index(times: pd.Series) -> pd.DatetimeIndex:
@@ -286,10 +292,7 @@ def _index(times: pd.Series) -> pd.DatetimeIndex:
     index = pd.DatetimeIndex(times, name=None)
     if index.tz is not None:
         index = index.tz_convert("UTC")
-    try:
-        return index.as_unit("ns")
-    except (pd.errors.OutOfBoundsDatetime, OverflowError):
-        return index  # years beyond 1677 to 2262 keep their coarser unit
+    return to_nanoseconds(index)
 
 
 def _parse_numeric_times(table: Table, column: str) -> Times:
@@ -345,11 +348,9 @@ def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd
         iso = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=zoned)
         if not iso.isna().any():
             return _index(iso)
-        month_first = pd.to_datetime(texts, errors="coerce", utc=zoned)
-        day_first = pd.to_datetime(texts, errors="coerce", utc=zoned, dayfirst=True)
-    candidates = {"month first": month_first, "day first": day_first}
-    if "." in texts.iloc[0][:4]:
-        del candidates["month first"]  # no country that writes 01.02.2024 means the second of January
+        candidates = {"day first": pd.to_datetime(texts, errors="coerce", utc=zoned, dayfirst=True)}
+        if "." not in texts.iloc[0][:4]:  # no country that writes 01.02.2024 means the second of January
+            candidates["month first"] = pd.to_datetime(texts, errors="coerce", utc=zoned)
     readable = {order: times for order, times in candidates.items() if not times.isna().any()}
     if not readable:
         best = min([iso, *candidates.values()], key=lambda times: int(times.isna().sum()))
@@ -363,9 +364,9 @@ def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd
             f"{table.source.place(row)}: {texts.iloc[row][:40]!r} in column {column!r} is not a time like those before "
             f"it; correct it"
         )
-    if len(readable) == 2 and month_first.equals(day_first):
-        return _index(month_first)  # the month is a name, or the same either way
-    order, times = min(readable.items(), key=lambda item: _unevenness(item[1]))
+    order, times = min(readable.items(), key=lambda item: (_unevenness(item[1]), item[0] == "day first"))
+    if len(readable) == 2 and all(times.equals(other) for other in readable.values()):
+        return _index(times)  # the month is a name, or the same either way
     table.notes.append(f"{column!r} is read {order} ({times.iloc[0]} is row 1)")
     return _index(times)
 
@@ -380,7 +381,7 @@ def _unevenness(times: pd.Series) -> float:
 
 def _check_increasing(table: Table, column: str, axis: Times) -> None:
     if isinstance(axis, pd.DatetimeIndex):
-        steps, is_wall_clock = np.diff(axis.as_unit("ns").asi8), axis.tz is None
+        steps, is_wall_clock = np.diff(axis.asi8), axis.tz is None
     else:
         steps, is_wall_clock = np.diff(axis.astype(np.float64)), False
     bad = np.flatnonzero(steps <= 0) + 1

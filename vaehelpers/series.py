@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vaehelpers.errors import InputError
 
-__all__ = ["Series", "format_step"]
+__all__ = ["Series", "format_step", "to_nanoseconds"]
 
 Times = pd.DatetimeIndex | NDArray[Any]
 Step = pd.Timedelta | float
@@ -112,6 +112,8 @@ class Series:
                     raise InputError(f"times of type {times.dtype}; give a DatetimeIndex or numbers")
                 else:
                     times.setflags(write=False)
+            if isinstance(times, pd.DatetimeIndex):
+                times = to_nanoseconds(times)
             if len(times) != n:
                 raise InputError(f"{len(times)} times for {n} rows; give one time each")
             keep(self, "times", times)
@@ -299,6 +301,16 @@ def format_step(step: Step) -> str:
     return ("-" if step < pd.Timedelta(0) else "") + " ".join(parts[:2])
 
 
+def to_nanoseconds(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Bring an index of any unit to nanoseconds, in which pandas holds the years 1678 to 2261."""
+    try:
+        return times.as_unit("ns")
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
+        raise InputError(
+            f"the times reach from {times.min()} to {times.max()}; correct those before 1678 or after 2261"
+        ) from None
+
+
 def _rows(n: int) -> str:
     return "row" if n == 1 else "rows"
 
@@ -308,7 +320,7 @@ def _intervals(times: Times | None) -> NDArray[Any] | None:
     if times is None:
         return None
     if isinstance(times, pd.DatetimeIndex):
-        return np.diff(times.as_unit("ns").asi8)
+        return np.diff(times.asi8)
     return np.diff(times.astype(np.float64)) if times.dtype.kind != "i" else np.diff(times)
 
 

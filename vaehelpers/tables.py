@@ -15,6 +15,7 @@ import lzma
 import os
 import re
 import sys
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -251,7 +252,10 @@ def _read_text(source: Source, head: bytes) -> Table:
     try:
         return _parse_text(source, head, "utf-8-sig")
     except UnicodeError:
-        table = _parse_text(source, head, "cp1252")
+        try:
+            table = _parse_text(source, head, "cp1252")
+        except UnicodeError:
+            raise InputError(f"{source.label} is no text in UTF-8 or Windows-1252; save it as UTF-8") from None
         table.notes.insert(0, "the file is not UTF-8: read as Windows-1252 (Western European)")
         return table
 
@@ -259,8 +263,11 @@ def _read_text(source: Source, head: bytes) -> Table:
 def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
     whole = len(head) < MAX_LINE
     text = head.decode(encoding, errors="strict" if whole else "replace")  # the cut may go through a character
-    lines = text.splitlines()
-    layout = _sniff([line for line in (lines if whole else lines[:-1]) if line.strip()][: SNIFFED_LINES + 1], source)
+    lines = re.split(r"\r\n|\n|\r", text)  # not splitlines, which knows more line ends than pandas
+    filled = [line for line in (lines if whole else lines[:-1]) if line.strip()]
+    if not filled:
+        raise InputError(f"{source.label} is empty; it needs a header and rows")
+    layout = _sniff(filled[: SNIFFED_LINES + 1], source)
     source.header_lines = 0
     if layout.has_header:
         source.header_lines = 1 + next(i for i, line in enumerate(lines) if line.strip())
@@ -332,7 +339,8 @@ def _is_data(cell: str, separator: str) -> bool:
 def _pandas_read(source: Source, layout: _Layout, encoding: str, dtype: str | None = None) -> pd.DataFrame:
     names = [name or f"column_{i + 1}" for i, name in enumerate(layout.names)]
     try:
-        with source.open() as file:
+        with source.open() as file, warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 file,
                 sep=r"\s+" if layout.separator == " " else layout.separator,
@@ -348,6 +356,11 @@ def _pandas_read(source: Source, layout: _Layout, encoding: str, dtype: str | No
             )
     except pd.errors.EmptyDataError:
         return pd.DataFrame(columns=names)
+    except pd.errors.ParserWarning as error:  # pandas would drop what is beyond the header
+        place = source.place(0)
+        raise InputError(
+            f"{place} has more fields than the header, which has {len(names)}; correct the line"
+        ) from error
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if found is None:
