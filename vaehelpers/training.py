@@ -91,7 +91,7 @@ def train(
     learning_rate : float, default 2e-3
         Of Adam; climbs over the first 50 steps and falls to nearly zero along a cosine.
     beta : callable, optional
-        ``beta(step)`` weighs the KL. Default: 1 with a linear path, else linear warm-up over the first third of the steps.
+        ``beta(step)`` weighs the KL. Default: 1 with a linear path, else linear warm-up over the first third.
     clip_norm : float, default 1.0
         Largest norm of the gradient.
     evaluations : int, default 20
