@@ -38,15 +38,15 @@ report: setup  ## Write a report on the embedded pump series (ARGS="my.csv --val
 
 test: lint pytest nbval  ## ruff, mypy, pytest with doctests, nbval on every notebook and solution
 
-lint: setup
+lint: setup  ## ruff (notebooks too) and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-pytest: setup
+pytest: setup  ## Tests and doctests, without the notebooks (ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-nbval: setup
+nbval: setup  ## Execute every notebook and compare its checked cells
 	cd notebooks && ../$(BIN)/python -m pytest -p no:doctest -o addopts= -o testpaths= --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with ../tests/nbval.cfg -n 2 --dist loadfile .
 
@@ -56,6 +56,7 @@ notebooks: setup  ## Execute and normalize every notebook in place
 bench: setup  ## Benchmarks side by side with plain Keras and, where installed, PyTorch
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/thresholds.py --seeds 20
 
 format: setup  ## Format code and notebooks
 	$(BIN)/ruff check --fix .

@@ -457,6 +457,7 @@ class Detector(BaseEstimator):
             low, high = np.quantile(usable, [0.25, 0.75])
             usable = usable[usable <= high + 6 * (high - low)]
         self.threshold_ = _make_threshold(self.settings_).fit(usable)
+        self.notes_ += self.threshold_.notes_
 
     def _kinds(self) -> list[str]:
         return [kind.strip() for kind in self.settings_["score"].split("+")]
