@@ -96,7 +96,8 @@ class Explanation:
     scores : ndarray, shape (n,)
         Higher is more anomalous; about 1 on normal rows; NaN where no window covers a row.
     p_values : ndarray, shape (n,)
-        Share of normal rows that score at least as high, by the calibration part.
+        Share of normal rows that score at least as high, by the calibration part; never below a hundredth of what
+        one of its rows stands for.
     flags : ndarray of bool, shape (n,)
     contributions : ndarray, shape (n, n_features)
         What each variable adds; their sum is the score.
@@ -452,10 +453,15 @@ class Detector(BaseEstimator):
             "fit_rows": fit_end,
             "validation_rows": val_end - fit_end,
         }
-        usable = self.calibration_scores_
+        usable = scores
         if self.settings_["contamination"]:
-            low, high = np.quantile(usable, [0.25, 0.75])
-            usable = usable[usable <= high + 6 * (high - low)]
+            usable = _without_outbreaks(scores, self.smooth_)
+            left_out = int(np.isfinite(scores).sum() - np.isfinite(usable).sum())
+            if left_out:
+                self.notes_.append(
+                    f"{left_out:,} of {self.calibration_['rows']:,} calibration rows looked anomalous themselves and "
+                    "were left out of the calibration."
+                )
         self.threshold_ = _make_threshold(self.settings_).fit(usable)
         self.notes_ += self.threshold_.notes_
 
@@ -577,7 +583,9 @@ class Detector(BaseEstimator):
         given, scaled, mask, starts = self._prepared(series)
         contributions, result = self._contributions(scaled, starts, mask, given.gaps, progress)
         scores = contributions.sum(axis=1)
-        flags, p_values = self.threshold_.flags(scores), self.threshold_.p_values(scores)
+        flags = self.threshold_.flags(scores)
+        # a tail fitted on n scores says little about what is a hundred times rarer than one in n
+        p_values = np.maximum(self.threshold_.p_values(scores), 0.01 / (self.calibration_["rows"] + 1))
         found = thresholds.events(flags, scores, times=given.times, p_values=p_values, merge=self.timesteps_ // 2)
         found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
         width = 2.0 * np.asarray(result.deviation)
@@ -748,6 +756,21 @@ def load_detector_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} has format {found} and this version of vaehelpers reads up to {FORMAT}; update vaehelpers"
         )
     return info
+
+
+def _without_outbreaks(scores: NDArray, width: int) -> NDArray:
+    """Scores with NaN where they stand far above the rest, and within `width` rows of there: smoothing spreads them.
+
+    Far is six robust standard deviations of the logarithm: smoothed errors are skewed, their logarithms hardly.
+    """
+    low = np.nanmin(scores)
+    logs = np.log(np.maximum(scores - min(low, 0.0), 1e-12))
+    centre = np.nanmedian(logs)
+    spread = 1.4826 * np.nanmedian(np.abs(logs - centre))
+    far = np.nan_to_num(logs) > centre + 6.0 * max(spread, 1e-3)
+    near = np.convolve(far, np.ones(2 * width + 1), mode="same") > 0.5
+    # most of the part cannot be an outbreak: then the level itself is what it is
+    return scores if near.mean() > 0.5 else np.where(near, np.nan, scores)
 
 
 def _make_threshold(settings: dict[str, Any]) -> Any:
