@@ -193,6 +193,12 @@ class ToyVAE:
         train.get_concrete_function()()
         return self
 
+    def adopt(self, other: ToyVAE) -> ToyVAE:
+        """Take over the weights of another VAE of the same sizes."""
+        for name, value in ToyVAE.state(other).items():
+            self.weights[name].assign(value)
+        return self
+
     def score(self, series: np.ndarray) -> np.ndarray:
         """Scores (n,) of an already scaled series (n, 1); higher = more anomalous."""
         starts = self.window_starts(len(series))
@@ -205,7 +211,7 @@ class ToyVAE:
 
     def state(self) -> dict[str, np.ndarray]:
         """Every weight by its name: what `save` writes."""
-        return {name: ops.convert_to_numpy(weight) for name, weight in self.weights.items()}
+        return {name: np.asarray(weight.value) for name, weight in self.weights.items()}
 
     def save(self, path: str) -> None:
         """Write the weights and the settings into a new folder."""
