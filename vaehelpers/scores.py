@@ -111,12 +111,21 @@ def combine(scores: dict[str, ArrayLike], normalisers: dict[str, Normaliser]) ->
     -------
     ndarray, shape (n,)
 
+    Raises
+    ------
+    InputError
+        If there is no score, or a kind has no normaliser.
+
     Examples
     --------
     >>> normal = Normaliser(0.0, 2.0)
     >>> combine({"error": [2.0, 4.0], "kl": [0.0, 2.0]}, {"error": normal, "kl": normal})
     array([1., 3.])
     """
+    unknown = [kind for kind in scores if kind not in normalisers]
+    if not scores or unknown:
+        given = f"the kinds {', '.join(unknown)} have no normaliser" if unknown else "there is no score to combine"
+        raise InputError(f"{given}; give a score and Normaliser.fit(scores of training rows) for each kind")
     return np.sum([normalisers[kind].transform(values) for kind, values in scores.items()], axis=0)
 
 
@@ -129,7 +138,8 @@ class SeriesScores:
     scores : ndarray, shape (n,)
         Higher is more anomalous; NaN where no window covers a row or nothing was observed.
     contributions : ndarray, shape (n, n_features), or None
-        What each variable adds; with ``aggregate="mean"`` their sum is the score.
+        What each variable adds. Their sum is the score, but for the aggregates "median" and "max", which take each
+        variable's own.
     expected : ndarray, shape (n, n_features), or None
         The reconstruction, averaged over windows, in scaled units.
     deviation : ndarray, shape (n, n_features), or None
@@ -189,7 +199,7 @@ def window_scores(
     """
     _check_kind(kind, samples, latent)
     data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
-    seen = None if mask is None else tf.convert_to_tensor(np.asarray(mask, dtype=np.float32))
+    seen = None if mask is None else tf.convert_to_tensor(_same_shape(mask, data, "windows"))
     values, _ = _values(model, data, seen, kind, samples, latent, tf.constant([seed, 0]))
     result = values.numpy()
     return result if mask is None else np.where(np.asarray(mask) > 0, result, np.nan)
@@ -241,6 +251,15 @@ def score_series(
         A row's step in a window counts as the sum over its observed variables, scaled up by
         n_features / observed where some are missing.
 
+    Raises
+    ------
+    InputError
+        If a setting is unknown, or series, mask and starts do not fit each other and the model.
+
+    Notes
+    -----
+    Kinds that draw samples draw other noise for another `batch_size`; all else does not depend on it.
+
     Examples
     --------
     >>> model = LSTMVAE(timesteps=10, latent_dim=2, units=4)
@@ -255,7 +274,10 @@ def score_series(
     n, features = data.shape
     if features != model.n_features:
         raise InputError(f"the series has {features} variables and the model {model.n_features}")
-    seen = None if mask is None else np.asarray(mask, dtype=np.float32).reshape(data.shape)
+    if imputations < 0:
+        raise InputError(f"imputations={imputations} must be 0 (none) or more passes")
+    _check_starts(first, model.timesteps, n)
+    seen = None if mask is None else _same_shape(np.reshape(mask, (len(np.asarray(mask)), -1)), data, "series")
     if seen is not None and seen.all():
         seen = None
     run = _scorer(model, kind, samples, latent, details, imputations, seen is not None)
@@ -263,12 +285,17 @@ def score_series(
     points = PointAggregator(n, model.timesteps, aggregate)
     # what is expected is an average in any case; a maximum of reconstructions has no meaning
     pictures = PointAggregator(n, model.timesteps, "mean")
+    # the median of a sum is not the sum of medians: a row's score is the same with and without details
+    totals = PointAggregator(n, model.timesteps, aggregate) if details and aggregate in ("median", "max") else None
     for begin in range(0, len(first), batch_size):
         batch = first[begin : begin + batch_size]
         values, picture = run(*tensors, tf.constant(batch), tf.constant([seed, begin], tf.int32))
         points.add(batch, values.numpy())
         if details:
             pictures.add(batch, picture.numpy())
+        if totals is not None:
+            nothing = np.isnan(values.numpy()).all(axis=2)
+            totals.add(batch, np.where(nothing, np.nan, np.nansum(values.numpy(), axis=2)))
         progress("scoring", begin + len(batch), len(first))
     result = points.result()
     if not details:
@@ -277,8 +304,7 @@ def score_series(
         empty = np.full((n, features), np.nan)
         return SeriesScores(result, empty, empty.copy(), empty.copy())
     parts = pictures.result()
-    nothing = np.isnan(result).all(axis=1)
-    scores = np.where(nothing, np.nan, np.nansum(result, axis=1))
+    scores = result.sum(axis=1) if totals is None else totals.result()
     return SeriesScores(scores, result, parts[:, :features], parts[:, features:])
 
 
@@ -304,6 +330,7 @@ def encode_series(
     data = np.asarray(series, dtype=np.float32)
     data = tf.constant(data.reshape(len(data), -1))
     first = np.asarray(starts, dtype=np.int64).ravel()
+    _check_starts(first, model.timesteps, len(data))
     run = _encoder(model)
     pieces = [run(data, tf.constant(first[i : i + batch_size])) for i in range(0, len(first), batch_size)]
     if not pieces:
@@ -367,7 +394,7 @@ def impute(
     if passes < 1:
         raise InputError(f"passes={passes} must be at least 1")
     data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
-    seen = tf.convert_to_tensor(np.asarray(mask, dtype=np.float32))
+    seen = tf.convert_to_tensor(_same_shape(mask, data, "windows"))
     return _impute(model, data, seen, passes, tf.constant([seed, 1])).numpy()
 
 
@@ -502,3 +529,18 @@ def _check_kind(kind: str, samples: int, latent: LatentDistance | None) -> None:
         raise InputError(f"samples={samples} must be at least 1")
     if kind == "latent" and latent is None:
         raise InputError("the score 'latent' needs latent=fit_latent_distance(mu) of training windows")
+
+
+def _check_starts(starts: NDArray, timesteps: int, n: int) -> None:
+    if len(starts) and (starts.min() < 0 or starts.max() + timesteps > n):
+        raise InputError(
+            f"windows of {timesteps} from rows {starts.min()} to {starts.max()} reach outside the {n} rows of the "
+            f"series; starts lie between 0 and {n - timesteps}"
+        )
+
+
+def _same_shape(mask: ArrayLike, data: Any, name: str) -> NDArray[np.float32]:
+    seen = np.asarray(mask, dtype=np.float32)
+    if seen.shape != tuple(data.shape):
+        raise InputError(f"the mask has shape {seen.shape} and the {name} {tuple(data.shape)}; give one mark per value")
+    return seen
