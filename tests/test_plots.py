@@ -110,7 +110,8 @@ def test_series_shows_gap_labels_events_and_training_part():
     assert names == ["found", "labelled", "measured", "gap", "end of training part"]
     assert ax.get_ylabel() == "flow (l/min)"
     assert ax.get_xlabel() == "time (Europe/Berlin)"
-    assert np.isnan(ax.get_lines()[0].get_ydata()).sum() == 1
+    (measured,) = (line for line in ax.get_lines() if line.get_label() == "measured")
+    assert np.isnan(measured.get_ydata()).sum() == 1
 
 
 def draw_everything():

@@ -1,8 +1,8 @@
 """The command line: `vaehelpers report | fit | score | data`.
 
 Nothing heavy is imported before it is needed, so that ``--help`` answers at once and bad input within a second or so:
-whatever can be told without TensorFlow is told before it starts. Errors are one line on stderr, ``Error: ...``; the exit
-status is 0 (done), 1 (the work failed), 2 (bad usage or bad input) or 130 (interrupted).
+whatever can be told without TensorFlow is told before it starts. Errors are one line on stderr, ``Error: ...``; the
+exit status is 0 (done), 1 (the work failed), 2 (bad usage or bad input) or 130 (interrupted).
 """
 
 from __future__ import annotations

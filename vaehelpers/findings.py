@@ -6,19 +6,30 @@ figures; notebooks/07_report.ipynb uses both.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from vaehelpers import metrics as measures
 from vaehelpers.baselines import make_baseline
 from vaehelpers.errors import InputError
 from vaehelpers.series import Series
-from vaehelpers.thresholds import RealisedRate, events, make_threshold, realised_rate
+from vaehelpers.thresholds import (
+    THRESHOLDS,
+    RealisedRate,
+    Threshold,
+    events,
+    extremal_index,
+    make_threshold,
+    realised_rate,
+)
 
 if TYPE_CHECKING:
     from vaehelpers.detector import Detector, Explanation
@@ -31,7 +42,9 @@ __all__ = [
     "compare_methods",
     "evaluation_table",
     "event_shares",
+    "false_events",
     "has_labels",
+    "independent_rows",
     "kinds_found",
     "labelled_events",
     "own_rate",
@@ -166,23 +179,28 @@ def compare_methods(
         baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_)
         baseline.fit(part.slice(0, cut))
         scores = baseline.decision_function(data)
-        kept = scores[after : part.n] if held_back else scores[: part.n]
-        kept = _without_outliers(kept[np.isfinite(kept)], detector)
-        rule = make_threshold(
-            detector.settings_["threshold"], false_alarm_rate=detector.settings_["false_alarm_rate"]
-        ).fit(kept)
+        kept = _usable(scores[after : part.n] if held_back else scores[: part.n], detector)
+        rule = _same_rule(detector).fit(kept)
         flags = rule.flags(scores)
         table = events(flags, scores, times=data.times, p_values=rule.p_values(scores), merge=detector.timesteps_ // 2)
         methods.append(Method(BASELINE_NAMES.get(name, name), scores, flags, table))
     return methods
 
 
-def _without_outliers(scores: NDArray, detector: Detector) -> NDArray:
-    """Leave out of calibration scores what the detector leaves out of its own on a contaminated training part."""
-    if not detector.settings_["contamination"] or not len(scores):
-        return scores
-    low, high = np.quantile(scores, [0.25, 0.75])
-    return scores[scores <= high + 6 * (high - low)]
+def _usable(scores: NDArray, detector: Detector) -> NDArray:
+    """Calibration scores as the detector takes its own: finite, and without outbreaks in a contaminated part."""
+    if detector.settings_["contamination"] and np.isfinite(scores).any():
+        from vaehelpers.detector import _without_outbreaks
+
+        scores = _without_outbreaks(scores, detector.smooth_)
+    return scores[np.isfinite(scores)]
+
+
+def _same_rule(detector: Detector) -> Threshold:
+    """The detector's threshold rule at its promised rate, not fitted."""
+    name, rate = detector.settings_["threshold"], detector.settings_["false_alarm_rate"]
+    promises = "false_alarm_rate" in inspect.signature(THRESHOLDS[name]).parameters
+    return make_threshold(name, **({"false_alarm_rate": rate} if promises else {}))
 
 
 def evaluation_table(data: Series, methods: Sequence[Method]) -> pd.DataFrame:
@@ -278,28 +296,38 @@ def realised_rates(detector: Detector, data: Series, found: Explanation) -> dict
           other, both ways, so that no row judges itself;
         - "rows labelled normal": rows behind the training part without a label, a window and the smoothing away from
           every labelled anomaly. Only with labels and a known training part.
+
+    Notes
+    -----
+    Scores come in runs, since neighbours share their windows and their smoothing. The intervals are Clopper-Pearson's
+    for ``extremal_index * rows`` independent rows.
     """
     rates = promised_rates(detector)
-    settings = detector.settings_
     found_rates: dict[str, list[RealisedRate]] = {}
-    scores = _without_outliers(np.asarray(detector.calibration_scores_, float), detector)
+    scores = _usable(np.asarray(detector.calibration_scores_, float), detector)
     halves = np.array_split(scores, 2)
-    if min(len(half) for half in halves) >= 100:
-        p_values = np.concatenate(
-            [
-                make_threshold(settings["threshold"], false_alarm_rate=settings["false_alarm_rate"])
-                .fit(ours)
-                .p_values(other)
-                for ours, other in (halves, halves[::-1])
-            ]
-        )
-        found_rates["calibration rows, cross-checked"] = [realised_rate(p_values <= rate) for rate in rates]
+    with contextlib.suppress(InputError):  # half the scores may be too few for the rule
+        pairs = (halves, halves[::-1])
+        p_values = np.concatenate([_same_rule(detector).fit(ours).p_values(other) for ours, other in pairs])
+        index = extremal_index(scores)
+        found_rates["calibration rows, cross-checked"] = [_realised(p_values <= rate, index) for rate in rates]
     if has_labels(data) and data.train_rows is not None and data.train_rows < data.n:
         normal = _clearly_normal(data, detector) & np.isfinite(found.scores)
         normal[: data.train_rows] = False
         if normal.any():
-            found_rates["rows labelled normal"] = [realised_rate(found.p_values[normal] <= rate) for rate in rates]
+            index = extremal_index(found.scores[normal])
+            flags = [found.p_values[normal] <= rate for rate in rates]
+            found_rates["rows labelled normal"] = [_realised(marks, index) for marks in flags]
     return found_rates
+
+
+def _realised(flags: NDArray, index: float) -> RealisedRate:
+    """Share of rows flagged, with the interval that as many independent rows as there are runs of scores would give."""
+    counted = realised_rate(flags)
+    rows, flagged = index * counted.rows, index * counted.flagged
+    low = 0.0 if flagged == 0 else float(betaincinv(flagged, rows - flagged + 1, 0.025))
+    high = 1.0 if flagged >= rows else float(betaincinv(flagged + 1, rows - flagged, 0.975))
+    return counted._replace(low=low, high=high)
 
 
 def promised_rates(detector: Detector) -> list[float]:
@@ -337,6 +365,22 @@ def event_shares(found: Explanation) -> NDArray:
 def ranked_events(found: Explanation) -> pd.DataFrame:
     """Events, the most surprising first."""
     return found.events.sort_values("score", ascending=False, kind="stable")
+
+
+def false_events(data: Series, found: Explanation) -> int | None:
+    """How many events behind the training part overlap no label; None without labels or a known training part."""
+    if not has_labels(data) or data.train_rows is None or data.train_rows >= data.n:
+        return None
+    table = found.events[found.events["first"] >= data.train_rows]
+    labels = np.asarray(data.labels)
+    return sum(not labels[first : last + 1].any() for first, last in zip(table["first"], table["last"]))
+
+
+def independent_rows(detector: Detector) -> tuple[int, int]:
+    """How many calibration rows set the threshold, and how many independent ones they are worth."""
+    scores = _usable(np.asarray(detector.calibration_scores_, float), detector)
+    index = extremal_index(scores) if len(scores) >= 100 else 1.0
+    return len(scores), max(1, round(index * len(scores)))
 
 
 def collapse_of(detector: Detector) -> dict[str, Any]:

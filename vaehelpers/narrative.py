@@ -20,7 +20,9 @@ from vaehelpers.findings import (
     Method,
     collapse_of,
     event_shares,
+    false_events,
     has_labels,
+    independent_rows,
     kinds_found,
     labelled_events,
     own_rate,
@@ -49,6 +51,7 @@ __all__ = [
     "describe_summary",
     "describe_training",
     "describe_windows",
+    "escape_markdown",
     "event_table",
     "markdown_table",
     "overview",
@@ -84,7 +87,7 @@ def _percent(share: float) -> str:
     if not math.isfinite(share):
         return "–"
     value = 100 * share
-    if value == 0:
+    if value < 1e-4:
         return "0 %"
     return f"{_number(value, 2)} %" if value < 10 else f"{value:.0f} %"
 
@@ -98,8 +101,14 @@ def _and(words: Iterable[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
-def _escape(text: object) -> str:
-    """A name out of a file, as Markdown that shows it as it is."""
+def escape_markdown(text: object) -> str:
+    """A name out of a file, as Markdown that shows it as it is.
+
+    Examples
+    --------
+    >>> print(escape_markdown("flow_1 <b>"))
+    flow\\_1 \\<b\\>
+    """
     cleaned = " ".join(str(text).split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|$~" else c for c in cleaned)
 
@@ -151,10 +160,17 @@ def markdown_table(frame: pd.DataFrame, *, index: bool = False) -> str:
     """
     if index:
         frame = frame.reset_index()
-    aligned = ["---:" if pd.api.types.is_numeric_dtype(frame[name]) else ":---" for name in frame]
+    aligned = ["---:" if _is_numeric(frame[name]) else ":---" for name in frame]
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    lines = [[_escape(name) for name in frame.columns], aligned, *rows]
+    lines = [[escape_markdown(name) for name in frame.columns], aligned, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    digits = (str(value).replace(",", "").replace(".", "") for value in column)
+    return all(word.isdigit() or word == "–" for word in digits)
 
 
 def _cell(value: Any) -> str:
@@ -164,7 +180,7 @@ def _cell(value: Any) -> str:
         return _number(float(value))
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return f"{value:,}"
-    return _escape(value)
+    return escape_markdown(value)
 
 
 def _shown_variables(data: Series, found: Explanation | None = None) -> list[int]:
@@ -196,7 +212,9 @@ def describe_summary(data: Series, detector: Detector, found: Explanation, table
     parts = [f"{head}: {_count(flagged, 'row')} ({_percent(flagged / data.n)}) lie above the threshold."]
     if n_events:
         worst = ranked_events(found).iloc[0]
-        by = f", made by {_escape(worst['contributed'])}" if data.n_features > 1 and worst["contributed"] else ""
+        by = (
+            f", made by {escape_markdown(worst['contributed'])}" if data.n_features > 1 and worst["contributed"] else ""
+        )
         parts.append(
             f"The most surprising is {_span(data, worst['first'], worst['last'])}: its score reaches "
             f"{_number(worst['score'])} times that of a normal row{by}."
@@ -207,10 +225,11 @@ def describe_summary(data: Series, detector: Detector, found: Explanation, table
             f"Nothing is above the threshold of {_number(detector.threshold_.threshold_)}; "
             f"the highest score is {_number(highest)}."
         )
-    parts.append(
-        f"The threshold promises that at most {_percent(rate)} of normal rows are flagged, about "
-        f"{_count(round(rate * scored), 'row')} of this series by chance alone."
-    )
+    if detector.threshold_.promised_rate is not None:
+        parts.append(
+            f"The threshold promises that at most {_percent(rate)} of normal rows are flagged, about "
+            f"{_count(round(rate * scored), 'row')} of this series by chance alone."
+        )
     if table is not None and len(table):
         parts.append(_verdict(table))
     return " ".join(parts)
@@ -218,7 +237,7 @@ def describe_summary(data: Series, detector: Detector, found: Explanation, table
 
 def _variables(data: Series) -> str:
     if data.n_features == 1:
-        return f"*{_escape(data.columns[0])}*"
+        return f"*{escape_markdown(data.columns[0])}*"
     return f"{data.n_features} variables"
 
 
@@ -252,7 +271,7 @@ def describe_data(data: Series) -> str:
     else:
         lines.append(f"**{_count(data.n, 'row')}** without times; rows are numbered from 0.")
     names = [
-        f"*{_escape(name)}*" + (f" ({_escape(unit)})" if (unit := _unit(data, position)) else "")
+        f"*{escape_markdown(name)}*" + (f" ({escape_markdown(unit)})" if (unit := _unit(data, position)) else "")
         for position, name in enumerate(data.columns)
     ]
     shown = names if len(names) <= MAX_VARIABLES else [*names[:MAX_VARIABLES], f"{len(names) - MAX_VARIABLES} more"]
@@ -278,7 +297,7 @@ def describe_data(data: Series) -> str:
         labelled = labelled_events(data)
         share = _percent(float(np.mean(data.labels)))
         lines.append(f"Labels: {_count(len(labelled), 'anomaly', 'anomalies')} ({share} of rows). {_kinds(labelled)}")
-    lines += [f"Noticed while reading: {_escape(note)}." for note in data.notes]
+    lines += [f"Noticed while reading: {escape_markdown(note)}." for note in data.notes]
     return "\n".join(f"- {line.strip()}" for line in lines)
 
 
@@ -286,7 +305,7 @@ def _kinds(labelled: pd.DataFrame) -> str:
     if not len(labelled) or set(labelled["kind"]) == {"labelled"}:
         return ""
     counts = labelled["kind"].value_counts(sort=False)
-    return "By kind: " + ", ".join(f"{count} {_escape(kind)}" for kind, count in counts.items()) + "."
+    return "By kind: " + ", ".join(f"{count} {escape_markdown(kind)}" for kind, count in counts.items()) + "."
 
 
 def _longest_gap(data: Series) -> str:
@@ -374,7 +393,7 @@ def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
     """What the score is and where its threshold lies."""
     settings, rule = detector.settings_, detector.threshold_
     scores = np.asarray(detector.calibration_scores_, float)
-    middle = float(np.median(scores)) if len(scores) else math.nan
+    middle = float(np.nanmedian(scores)) if len(scores) else math.nan
     around = _length(data, detector.smooth_)
     if settings["score"] == "error":
         what = (
@@ -382,11 +401,11 @@ def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
             f"over {around} around it; 1 is a usual row of the training part."
         )
     else:
-        what = f"The score of a row is *{_escape(settings['score'])}*, averaged over {around} around it."
+        what = f"The score of a row is *{escape_markdown(settings['score'])}*, averaged over {around} around it."
+    promise = "" if rule.promised_rate is None else f" for a false-alarm rate of {_percent(rule.promised_rate)}"
     return (
         f"{what} On the calibration rows its median is {_number(middle)}. The threshold is "
-        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}* for a false-alarm rate of "
-        f"{_percent(settings['false_alarm_rate'])}."
+        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}."
     )
 
 
@@ -414,14 +433,14 @@ def event_table(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> pd
             "when": _span(data, first, last),
             "rows": last - first + 1,
             "peak": _moment(data, int(event["peak_row"])),
-            "score": float(event["score"]),
+            "score": f"{event['score']:,.2f}",
             "p": "below 1e-6" if event["p_value"] < 1e-6 else _number(float(event["p_value"]), 2),
         }
         if data.n_features > 1:
             row["made by"] = event["contributed"] or "–"
         if data.labels is not None:
             partners = sorted({str(labelled["kind"][i]) for i in _partners(data, first, last)})
-            row["label"] = _and(partners) if partners else "none: false alarm"
+            row["label"] = _and(partners) if partners else "none"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -435,34 +454,53 @@ def describe_events(data: Series, found: Explanation) -> str:
     head = f"{_count(n_events, 'event')}, the most surprising first"
     head += f"; the first {shown} are shown, events.csv has all" if shown < n_events else ""
     return (
-        f"{head}. The score is that of the event's highest row, in multiples of a usual row; p is the share of normal "
-        f"rows that score as high.\n\n{markdown_table(event_table(data, found))}"
+        f"{head}. The score is that of the event's highest row, in multiples of a usual row; p is the share of "
+        f"normal rows that score as high.\n\n{markdown_table(event_table(data, found))}"
     )
 
 
-def describe_calibration(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> str:
+def describe_calibration(
+    data: Series, detector: Detector, found: Explanation, rates: Mapping[str, Sequence[RealisedRate]]
+) -> str:
     """What the threshold promised and what held-back rows showed."""
-    settings, used = detector.settings_, detector.calibration_
-    promise = float(settings["false_alarm_rate"])
-    if used["held_back"]:
-        head = f"The threshold was set on {_count(used['rows'], 'row')} that no weight was trained on"
+    rule, promise = detector.threshold_, float(detector.settings_["false_alarm_rate"])
+    rows, independent = independent_rows(detector)
+    if detector.calibration_["held_back"]:
+        head = f"The threshold was set on {_count(rows, 'row')} that no weight was trained on"
     else:
-        head = f"The series is short: the threshold was set on {_count(used['rows'], 'row')} that the model trained on"
-    independent = max(1, used["rows"] // (detector.timesteps_ + detector.smooth_))
-    parts = [
-        f"{head}. Neighbouring scores share their window and their smoothing, so these rows weigh about as much as "
-        f"{_count(independent, 'independent one')}; the rule promises **{_percent(promise)}**."
-    ]
-    for source, measured in rates.items():
-        own = own_rate(detector, measured)
+        head = f"The series is short: the threshold was set on {_count(rows, 'row')} that the model trained on"
+    if rule.promised_rate is None:
+        parts = [f"{head}. The rule *{rule.name}* promises no rate of false alarms."]
+    else:
+        parts = [f"{head}; it promises that **{_percent(promise)}** of normal rows are flagged."]
+    parts.append(f"Scores come in runs, so these rows tell about as much as {_count(independent, 'independent one')}.")
+    if rule.promised_rate is not None and promise * independent < 1:
         parts.append(
-            f"Realised on {_count(own.rows, 'row')} ({source}): **{_percent(own.rate)}** "
-            f"(95 % interval {_percent(own.low)} to {_percent(own.high)} if rows were independent; they are not, so "
-            "the true interval is wider)."
+            f"A rate of {_percent(promise)} is rarer than one in {independent:,}: the line stands beyond what was "
+            "seen, by the shape of the tail."
         )
-    if not rates:
-        parts.append("Too few rows were held back to check it.")
-    return " ".join(parts)
+    lines = [_kept(source, own_rate(detector, measured), promise) for source, measured in rates.items()]
+    if not lines:
+        parts.append("Too few rows were held back to check the promise.")
+    false = false_events(data, found)
+    if false is not None and data.train_rows is not None:
+        span = data.n - data.train_rows
+        each = f", one every {_length(data, span // false)}" if false else ""
+        lines.append(f"Counted in events: {_count(false, 'event')} without a label in {_length(data, span)}{each}.")
+    return "\n".join([" ".join(parts), "", *(f"- {line}" for line in lines)])
+
+
+def _kept(source: str, own: RealisedRate, promise: float) -> str:
+    if own.low <= promise <= own.high:
+        verdict = "the promise lies within the interval"
+    elif own.rate > promise:
+        verdict = f"**{_number(own.rate / promise, 2)} times what was promised**"
+    else:
+        verdict = "fewer than promised"
+    return (
+        f"On {_count(own.rows, 'row')} ({source}): **{_percent(own.rate)}** were flagged (95 % interval "
+        f"{_percent(own.low)} to {_percent(own.high)}): {verdict}."
+    )
 
 
 def describe_evaluation(data: Series, table: pd.DataFrame | None) -> str:
@@ -478,9 +516,9 @@ def describe_evaluation(data: Series, table: pd.DataFrame | None) -> str:
             "method": table.index,
             "labelled anomalies found": _of(table["found"], table["labelled"]),
             "events that are right": _of(table["right"], table["alarms"]),
-            "recall": table["recall"].round(2).to_numpy(),
-            "precision": table["precision"].round(2).to_numpy(),
-            "VUS-PR": table["vus_pr"].round(3).to_numpy(),
+            "recall": [_fixed(value, 2) for value in table["recall"]],
+            "precision": [_fixed(value, 2) for value in table["precision"]],
+            "VUS-PR": [_fixed(value, 3) for value in table["vus_pr"]],
         }
     )
     ours = table.index[0]
@@ -497,6 +535,10 @@ def describe_evaluation(data: Series, table: pd.DataFrame | None) -> str:
         f"et al. 2022). All methods share training rows, smoothing and threshold rule. {remark}\n\n"
         f"{markdown_table(shown)}"
     )
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
 def _of(part: pd.Series, whole: pd.Series) -> list[str]:
@@ -535,7 +577,7 @@ def _overlaps(table: pd.DataFrame, marks: NDArray) -> int:
 
 def describe_limits(data: Series, detector: Detector, found: Explanation) -> str:
     """What this report cannot tell, for this very series."""
-    lines = [*map(_escape, detector.notes_), *map(_escape, getattr(detector.threshold_, "notes_", []))]
+    lines = [*map(escape_markdown, detector.notes_), *map(escape_markdown, getattr(detector.threshold_, "notes_", []))]
     if data.train_rows is None:
         lines.append(
             "No training part was given: the model learned from rows that may hold anomalies, and what is frequent in "

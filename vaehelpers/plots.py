@@ -327,7 +327,9 @@ def _finish(ax: Axes, *, x: str, y: str, title: str = "", legend: bool = True, d
     if dates:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(minticks=4, maxticks=9)
+        place = ax.get_subplotspec()
+        across = place.get_gridspec().ncols if place is not None else 1
+        locator = AutoDateLocator(minticks=2, maxticks=max(3, 9 // across))
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     handles, labels = ax.get_legend_handles_labels()
@@ -345,14 +347,38 @@ def _is_dates(x: Any) -> bool:
     return isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.datetime64)
 
 
-def _shade(ax: Axes, x: Any, spans: Iterable[tuple[int, int]], *, label: str, colour: str, hatch: str = "") -> None:
-    """Shade row spans; a span narrower than a pixel keeps an edge that shows."""
+def _shade(
+    ax: Axes,
+    x: Any,
+    spans: Iterable[tuple[int, int]],
+    *,
+    label: str,
+    colour: str,
+    hatch: str = "",
+    lane: tuple[float, float] = (0.0, 1.0),
+    alpha: float = 0.45,
+) -> None:
+    """Shade row spans over a share of the height; a span narrower than a pixel keeps an edge that shows."""
     n = len(x)
     for first, last in spans:
         ax.axvspan(
-            x[first], x[min(last + 1, n - 1)], facecolor=colour if not hatch else "none", edgecolor=colour, alpha=0.45,
-            hatch=hatch, linewidth=0.7, label=label, zorder=0.5,
+            x[first], x[min(last + 1, n - 1)], *lane, facecolor=colour if not hatch else "none", edgecolor=colour,
+            alpha=alpha, hatch=hatch, linewidth=1.2, label=label, zorder=0.5,
         )  # fmt: skip
+
+
+def _mark(ax: Axes, x: Any, events: Any, labels: np.ndarray | None) -> None:
+    """Found events with a triangle above, labelled anomalies at the foot: told apart by place, not colour alone."""
+    spans = _rows_of(events)
+    _shade(ax, x, spans, label="found", colour=EVENT, alpha=0.3)
+    if spans:
+        middles = [x[(first + last) // 2] for first, last in spans]
+        ax.plot(
+            middles, [1.0] * len(middles), "v", transform=ax.get_xaxis_transform(), color=EVENT, markersize=6,
+            markeredgecolor="black", markeredgewidth=0.6, clip_on=False, zorder=5, label="found",
+        )  # fmt: skip
+    if labels is not None:
+        _shade(ax, x, _runs(labels), label="labelled", colour=LABEL, lane=(0.0, 0.07), alpha=1.0)
 
 
 def _unit(name: str, unit: str | None) -> str:
@@ -381,7 +407,7 @@ def series(
     times : DatetimeIndex or ndarray of shape (n,), optional
         Default: sample numbers.
     labels : ndarray of shape (n,), optional
-        1 where someone labelled an anomaly; hatched.
+        1 where someone labelled an anomaly; a bar at the foot.
     events : DataFrame with columns first and last, or (first, last) pairs, optional
         Found events; shaded, with a triangle above each.
     gaps : sequence of int, optional
@@ -408,19 +434,10 @@ def series(
     values = np.asarray(values, dtype=float)
     x, x_label = _x(len(values), times)
     rows, drawn = envelope(values, breaks=gaps)
-    spans = _rows_of(events)
-    _shade(ax, x, spans, label="found", colour=EVENT)
-    if labels is not None:
-        _shade(ax, x, _runs(labels), label="labelled", colour=LABEL, hatch="////")
+    _mark(ax, x, events, labels)
     ax.plot(x[rows], drawn, color=SIGNAL, linewidth=0.8, label="measured")
     gap_spans = [(int(i) - 1, int(i) - 1) for i in gaps if 0 < i < len(values)]
     _shade(ax, x, gap_spans, label="gap", colour=OKABE_ITO["grey"], hatch="....")
-    if spans:
-        middles = [x[(first + last) // 2] for first, last in spans]
-        ax.plot(
-            middles, [1.0] * len(middles), "v", transform=ax.get_xaxis_transform(), color=EVENT, markersize=6,
-            markeredgecolor="black", markeredgewidth=0.6, clip_on=False, zorder=5,
-        )  # fmt: skip
     if train_rows is not None and 0 < train_rows < len(values):
         ax.axvline(x[train_rows], color="black", linestyle=":", linewidth=1.2, label="end of training part")
     ax.margins(x=0.005)
@@ -464,10 +481,7 @@ def stacked_series(
     n, n_features = values.shape
     ax = ax if ax is not None else new_axes(height=max(2.2, 0.55 * n_features + 0.9))[1]
     x, x_label = _x(n, times)
-    spans = _rows_of(events)
-    _shade(ax, x, spans, label="found", colour=EVENT)
-    if labels is not None:
-        _shade(ax, x, _runs(labels), label="labelled", colour=LABEL, hatch="////")
+    _mark(ax, x, events, labels)
     for position in range(n_features):
         column = values[:, position]
         finite = column[np.isfinite(column)]
@@ -670,9 +684,7 @@ def score(
     scores = np.asarray(scores, dtype=float)
     x, x_label = _x(len(scores), times)
     log = _wants_log(scores) if log is None else log
-    _shade(ax, x, _rows_of(events), label="found", colour=EVENT)
-    if labels is not None:
-        _shade(ax, x, _runs(labels), label="labelled", colour=LABEL, hatch="////")
+    _mark(ax, x, events, labels)
     rows, drawn = envelope(scores, breaks=gaps)
     ax.plot(x[rows], drawn, color=SCORE, linewidth=0.8, label="score")
     if threshold is not None and np.isfinite(threshold):
@@ -848,15 +860,16 @@ def event_closeup(
     edges = None if lower is None or upper is None else (lower[cut], upper[cut])
     span = [(first - begin, last - begin)]
     x = rows if rows is not None else _x(end - begin, part_times)[0]
-    _shade(above, x, span, label="found", colour=EVENT)
+    _shade(above, x, span, label="found", colour=EVENT, alpha=0.3)
     if labels is not None:
-        _shade(above, x, _runs(labels[cut]), label="labelled", colour=LABEL, hatch="////")
+        _shade(above, x, _runs(labels[cut]), label="labelled", colour=LABEL, lane=(0.0, 0.07), alpha=1.0)
     reconstruction(
         values[cut], expected[cut], lower=edges[0] if edges else None, upper=edges[1] if edges else None,
         times=part_times if rows is None else rows, name=name, unit=unit, title=title, ax=above,
     )  # fmt: skip
     above.set_xlabel("")
-    score(scores[cut], threshold, times=part_times if rows is None else rows, events=span, ax=below)
+    _shade(below, x, span, label="found", colour=EVENT, alpha=0.3)
+    score(scores[cut], threshold, times=part_times if rows is None else rows, ax=below)
     if (legend := below.get_legend()) is not None:
         legend.remove()
     if rows is not None:

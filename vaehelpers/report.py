@@ -67,6 +67,7 @@ __all__ = [
 ]
 
 PROGRESS_VARIABLE = "VAEHELPERS_PROGRESS"  # where the kernel writes how far it is
+SHORTEST_WINDOW = 32  # rows, where the window is chosen by the detector
 NOTEBOOK = "07_report.ipynb"
 PACKAGES = (
     "vaehelpers",
@@ -206,7 +207,7 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter] | 
     >>> check_parameters({"timesteps": "many"})
     Traceback (most recent call last):
     ...
-    vaehelpers.errors.InputError: timesteps='many' is not a whole number (int: ...)
+    vaehelpers.errors.InputError: timesteps='many' is not a whole number (...)
     """
     known = parameters() if known is None else known
     checked = {}
@@ -750,7 +751,8 @@ def report(
         folder = Path(out) if out is not None else default_folder("stdin" if series == "-" else data.name)
         with _disk_errors(folder), atomic_folder(folder, force=force) as temporary:
             given = {"series": source, **chosen, "out": "."}
-            _run_notebook(given, temporary, Path(scratch), f"{data.name}: anomaly report", data_dir, progress)
+            title, head = f"{data.name}: anomaly report", _head(data, series, begin)
+            _run_notebook(given, temporary, Path(scratch), title, head, data_dir, progress)
             manifest = _manifest(series, file, data, given, known, command, begin)
             write_json(manifest, temporary / "manifest.json")
     return folder / "report.html"
@@ -758,6 +760,19 @@ def report(
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
+
+
+def _head(data: Series, series: str, begin: datetime.datetime) -> str:
+    """The title of this report, in place of the template's own."""
+    from vaehelpers.narrative import escape_markdown
+
+    source = "standard input" if series == "-" else escape_markdown(Path(series).name)
+    made = f"{begin.astimezone():%Y-%m-%d %H:%M %Z} by vaehelpers {_version('vaehelpers')}"
+    return (
+        f"# {escape_markdown(data.name)}: anomaly report\n\n"
+        f"> What is unusual in this series, how surprising it is, and how far to trust the answer.\n\n"
+        f"Made from {source} on {made}."
+    )
 
 
 def _locate(series: str, scratch: Path) -> tuple[str, Path | None]:
@@ -777,14 +792,18 @@ def _locate(series: str, scratch: Path) -> tuple[str, Path | None]:
 
 
 def check_length(data: Series, chosen: Mapping[str, Any]) -> None:
-    """Raise `InputError` if the series is too short for `timesteps` or `train_rows`. Call it before TensorFlow."""
-    timesteps, train_rows = chosen.get("timesteps", 0), chosen.get("train_rows", 0)
+    """Raise `InputError` if the series is too short for its windows or `train_rows`. Call it before TensorFlow."""
+    from vaehelpers.windows import dominant_period
+
+    train_rows = chosen.get("train_rows", 0)
     if train_rows > data.n:
         raise InputError(f"train_rows={train_rows} is more than the series has ({data.n} rows); use at most {data.n}")
     rows = train_rows or data.train_rows or data.n
+    timesteps = chosen.get("timesteps") or max(SHORTEST_WINDOW, dominant_period(data.values[:rows]))
     if timesteps > rows:
         raise InputError(
-            f"timesteps={timesteps} is longer than the part to learn from ({rows} rows); use at most {rows}"
+            f"timesteps={timesteps} is longer than the part to learn from ({rows} rows); give more rows, or set "
+            f"timesteps to at most {rows}"
         )
 
 
@@ -809,6 +828,7 @@ def _run_notebook(
     folder: Path,
     scratch: Path,
     title: str,
+    head: str,
     data_dir: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> None:
@@ -817,6 +837,7 @@ def _run_notebook(
         "folder": str(folder.resolve()),
         "parameters": dict(given),
         "title": title,
+        "head": head,
         "result": str(scratch / "result.json"),
     }
     progress_file = scratch / "progress.jsonl"
@@ -915,17 +936,20 @@ def _execute() -> None:
 
 
 def _execute_and_export(job: Mapping[str, Any]) -> None:
+    import nbformat
     import papermill
 
     folder = Path(job["folder"])
+    source = nbformat.read(job["template"], as_version=4)
+    for cell in source.cells:
+        if "title" in cell.metadata.get("tags", []):
+            cell.source = job["head"]
     notebook = papermill.execute_notebook(
-        job["template"], None, parameters=job["parameters"], kernel_name="python3", progress_bar=False,
+        source, None, parameters=job["parameters"], kernel_name="python3", progress_bar=False,
         log_output=False, cwd=str(folder),
     )  # fmt: skip
     notebook.metadata["title"] = job["title"]
     notebook.metadata.papermill.update(input_path=NOTEBOOK, output_path="report.ipynb")
-    import nbformat
-
     with (folder / "report.ipynb").open("w", encoding="utf-8") as file:
         nbformat.write(notebook, file)
     (folder / "report.html").write_text(to_html(notebook, title=job["title"]), encoding="utf-8")
