@@ -231,7 +231,7 @@ def describe_summary(data: Series, detector: Detector, found: Explanation, table
             f"{_count(round(rate * scored), 'row')} of this series by chance alone."
         )
     if table is not None and len(table):
-        parts.append(_verdict(table))
+        return " ".join(parts) + "\n\n" + _verdict(table)
     return " ".join(parts)
 
 
@@ -256,7 +256,7 @@ def _verdict(table: pd.DataFrame) -> str:
         f"{name} {int(row['found'])} of {int(row['labelled'])} found, {int(row['right'])} of {int(row['alarms'])} right"
         for name, row in others.iterrows()
     ]
-    return f"{text} (under the same conditions {_and(sides)})."
+    return f"{text}. Under the same conditions: {'; '.join(sides)}."
 
 
 def describe_data(data: Series) -> str:
@@ -426,6 +426,9 @@ def event_table(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> pd
     """
     rows = []
     labelled = labelled_events(data)
+    tied = found.events["p_value"].value_counts()
+    # p-values end where the calibration rows cannot tell any further: several events then share the lowest
+    lowest = tied.index.min() if len(tied) and tied[tied.index.min()] > 1 else math.nan
     for number, (_, event) in enumerate(ranked_events(found).head(most).iterrows(), start=1):
         first, last = int(event["first"]), int(event["last"])
         row = {
@@ -434,7 +437,7 @@ def event_table(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> pd
             "rows": last - first + 1,
             "peak": _moment(data, int(event["peak_row"])),
             "score": f"{event['score']:,.2f}",
-            "p": "below 1e-6" if event["p_value"] < 1e-6 else _number(float(event["p_value"]), 2),
+            "p": f"under {_number(lowest, 2)}" if event["p_value"] == lowest else _number(float(event["p_value"]), 2),
         }
         if data.n_features > 1:
             row["made by"] = event["contributed"] or "–"
@@ -577,7 +580,7 @@ def _overlaps(table: pd.DataFrame, marks: NDArray) -> int:
 
 def describe_limits(data: Series, detector: Detector, found: Explanation) -> str:
     """What this report cannot tell, for this very series."""
-    lines = [*map(escape_markdown, detector.notes_), *map(escape_markdown, getattr(detector.threshold_, "notes_", []))]
+    lines = [escape_markdown(note) for note in detector.notes_]
     if data.train_rows is None:
         lines.append(
             "No training part was given: the model learned from rows that may hold anomalies, and what is frequent in "
@@ -751,6 +754,9 @@ def closeups(data: Series, detector: Detector, found: Explanation, *, most: int 
             context=max(detector.timesteps_, event["last"] - event["first"] + 1), name=_label(data, variable),
             title=f"event {number}",
         )  # fmt: skip
+        if column and data.n_features == 1:
+            axes[0, column].set_ylabel("")
+            axes[1, column].set_ylabel("")
         legend = axes[0, column].get_legend()
         if legend is not None:
             legend.remove()

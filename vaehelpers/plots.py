@@ -317,8 +317,9 @@ def _rows_of(events: pd.DataFrame | Sequence[tuple[int, int]] | None) -> list[tu
 
 
 def _finish(ax: Axes, *, x: str, y: str, title: str = "", legend: bool = True, dates: bool = False) -> Axes:
-    ax.set_xlabel(x)
-    ax.set_ylabel(y)
+    ax.set_xlabel(x, loc="left" if dates else "center", fontsize=9.5)  # the date itself stands at the right end
+    ax.set_ylabel(y, fontsize=9.5)
+    ax.tick_params(labelsize=9)
     if title:
         ax.set_title(title, loc="left", fontsize=10.5)
     ax.spines[["top", "right"]].set_visible(False)
@@ -329,7 +330,7 @@ def _finish(ax: Axes, *, x: str, y: str, title: str = "", legend: bool = True, d
 
         place = ax.get_subplotspec()
         across = place.get_gridspec().ncols if place is not None else 1
-        locator = AutoDateLocator(minticks=2, maxticks=max(3, 9 // across))
+        locator = AutoDateLocator(minticks=5, maxticks=9) if across == 1 else AutoDateLocator(minticks=3, maxticks=5)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     handles, labels = ax.get_legend_handles_labels()
@@ -908,14 +909,14 @@ def contributions(
     shares = np.atleast_2d(np.asarray(shares, dtype=float))
     n_events, n_features = shares.shape
     ax = ax if ax is not None else new_axes(height=max(1.6, 0.32 * n_events + 1.3))[1]
-    ax.pcolormesh(shares, cmap="cividis_r", vmin=0, vmax=1, edgecolors="white", linewidth=1)
+    ax.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
     for row in range(n_events):
         for column in range(n_features):
             share = shares[row, column]
             if np.isfinite(share) and (n_features <= 12 or share >= 0.1):
                 ax.text(
                     column + 0.5, row + 0.5, f"{100 * share:.0f}", ha="center", va="center", fontsize=8.5,
-                    color="white" if share > 0.45 else "black",
+                    color="white" if share > 0.55 else "black",
                 )  # fmt: skip
     ax.set_xticks(np.arange(n_features) + 0.5, list(columns), rotation=0 if n_features <= 8 else 60, ha="center")
     names = list(events) if events is not None else [str(i + 1) for i in range(n_events)]
@@ -992,7 +993,7 @@ def kind_matrix(found: pd.DataFrame, total: pd.Series, *, ax: Axes | None = None
                 column + 0.5, row + 0.5, f"{int(found.loc[method, kind])} of {int(total[kind])}", ha="center",
                 va="center", fontsize=9, color="white" if share[row, column] < 0.55 else "black",
             )  # fmt: skip
-    ax.set_xticks(np.arange(len(kinds)) + 0.5, [str(kind) for kind in kinds])
+    ax.set_xticks(np.arange(len(kinds)) + 0.5, [str(kind).replace(" ", "\n") for kind in kinds])
     ax.set_yticks(np.arange(len(found)) + 0.5, [str(name) for name in found.index])
     ax.invert_yaxis()
     _finish(ax, x="kind of anomaly", y="", legend=False)
