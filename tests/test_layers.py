@@ -361,6 +361,9 @@ def test_default_splits_follow_the_threads(monkeypatch):
     assert default_splits() == 8
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 3)
     assert default_splits() == 3
+    monkeypatch.setattr(layers, "_cores", lambda: 64)
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
+    assert default_splits() == 16
 
 
 def test_use_threads_says_so_when_it_is_too_late():
@@ -398,6 +401,16 @@ def test_repeat_lstm_falls_back_and_saves(tmp_path, monkeypatch):
     fused = model(normal(5, 3))
     monkeypatch.setattr(layers, "_gpu_visible", lambda: True)
     np.testing.assert_allclose(model(normal(5, 3)), fused, **OUTPUT)
+
+
+def test_repeat_lstm_keeps_the_flags_of_lstm():
+    lstm, repeat = pair(
+        (4, 5, 3), cls=RepeatLSTM, extra={"timesteps": 5}, return_sequences=True, return_state=True, stateful=True
+    )
+    for seed in range(2):
+        z = normal(4, 3, seed=seed)
+        for a, b in zip(lstm(np.repeat(z[:, None], 5, axis=1)), repeat(z), strict=True):
+            np.testing.assert_allclose(b, a, **OUTPUT)
 
 
 @pytest.mark.parametrize("timesteps", [0, -3, 2.5])

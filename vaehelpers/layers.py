@@ -148,13 +148,22 @@ def _cores() -> int:
 def default_splits() -> int:
     """Return into how many parts `FusedLSTM` splits a batch: one per core, or per inter-op thread where fewer are set.
 
+    Returns
+    -------
+    int
+        1 to 16: parts of a few rows are slower than they are many.
+
+    Notes
+    -----
+    Measured by benchmarks/speed.py.
+
     Examples
     --------
-    >>> default_splits() >= 1
+    >>> 1 <= default_splits() <= 16
     True
     """
     threads = tf.config.threading.get_inter_op_parallelism_threads()
-    return max(1, min(_cores(), threads) if threads else _cores())
+    return max(1, min(_cores(), threads or _cores(), 16))
 
 
 def use_threads(threads: int | None = None) -> bool:
@@ -173,6 +182,7 @@ def use_threads(threads: int | None = None) -> bool:
     Notes
     -----
     The kernels of a small LSTM are too short to be shared between threads; two halves of a batch side by side are not.
+    Leave oneDNN on as well: with ``TF_ENABLE_ONEDNN_OPTS=0`` in the environment the fused kernel takes a third longer.
 
     Examples
     --------
@@ -185,11 +195,6 @@ def use_threads(threads: int | None = None) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _pad_front(last: Any, steps: Any) -> Any:
-    """(B, u) at the last of `steps` steps, zero before: (T, B, u)."""
-    return tf.pad(last[tf.newaxis], [[steps - 1, 0], [0, 0], [0, 0]])
 
 
 def _block(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
@@ -211,11 +216,10 @@ def _block(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
 
 @tf.custom_gradient
 def _lstm_part(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
-    """One part of a batch, time-major: outputs (T, B, u), last output (B, u), last carry (B, u)."""
+    """One part of a batch, time-major: outputs (T, B, u) and carries (T, B, u)."""
     out = _block(x, h0, c0, weights, bias)
 
-    def gradient(d_h: Any, d_last: Any, d_carry: Any) -> Any:
-        steps = tf.shape(x)[0]
+    def gradient(d_outputs: Any, d_carries: Any) -> Any:
         peephole = tf.zeros_like(bias[: h0.shape[-1]])
         # TensorFlow's own registered gradient of this op calls BlockLSTMGrad, whose gates stand in another order
         grads = tf.raw_ops.BlockLSTMGradV2(
@@ -235,8 +239,8 @@ def _lstm_part(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
             ci=out.ci,
             co=out.co,
             h=out.h,
-            cs_grad=_pad_front(d_carry, steps),
-            h_grad=d_h + _pad_front(d_last, steps),
+            cs_grad=d_carries,
+            h_grad=d_outputs,
             use_peephole=False,
         )
         # for an empty part the op leaves these two uninitialized
@@ -245,7 +249,7 @@ def _lstm_part(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
         d_bias = tf.where(some, grads.b_grad, tf.zeros_like(bias))
         return grads.x_grad, grads.h_prev_grad, grads.cs_prev_grad, d_weights, d_bias
 
-    return (out.h, out.h[-1], out.cs[-1]), gradient
+    return (out.h, out.cs), gradient
 
 
 def _stack(kernel: Any, recurrent_kernel: Any) -> Any:
@@ -319,14 +323,15 @@ def fused_lstm(
     bias = tf.convert_to_tensor(bias)
     splits = _splits_of(splits, inputs.shape[1])
     if splits == 1:
-        return _lstm_part(inputs, h0, c0, weights, bias)
+        outputs, carries = _lstm_part(inputs, h0, c0, weights, bias)
+        return outputs, outputs[-1], carries[-1]
     edges = _bounds(tf.shape(inputs)[1], splits)
     parts = [
         _lstm_part(inputs[:, first:last], h0[first:last], c0[first:last], weights, bias)
         for first, last in itertools.pairwise(edges)
     ]
-    outputs, last_outputs, last_carries = zip(*parts)
-    return tf.concat(outputs, axis=1), tf.concat(last_outputs, axis=0), tf.concat(last_carries, axis=0)
+    outputs = tf.concat([part for part, _ in parts], axis=1)
+    return outputs, outputs[-1], tf.concat([carries[-1] for _, carries in parts], axis=0)
 
 
 def _splits_of(splits: int | None, batch: int | None) -> int:
@@ -357,10 +362,10 @@ def _batch_major(
     outputs, last_outputs, last_carries = [], [], []
     for first, last in itertools.pairwise(edges):
         rows = slice(None) if splits == 1 else slice(first, last)
-        out, last_output, last_carry = _lstm_part(make_inputs(rows), *(state[rows] for state in states), *weights)
-        outputs.append(tf.transpose(out, (1, 0, 2)) if sequences else last_output[:, tf.newaxis])
-        last_outputs.append(last_output)
-        last_carries.append(last_carry)
+        out, carries = _lstm_part(make_inputs(rows), *(state[rows] for state in states), *weights)
+        outputs.append(tf.transpose(out, (1, 0, 2)) if sequences else out[-1][:, tf.newaxis])
+        last_outputs.append(out[-1])
+        last_carries.append(carries[-1])
     if splits == 1:
         return last_outputs[0], outputs[0], last_carries[0]
     return tf.concat(last_outputs, axis=0), tf.concat(outputs, axis=0), tf.concat(last_carries, axis=0)
@@ -500,8 +505,24 @@ class RepeatLSTM(FusedLSTM):
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = False) -> Any:
         """Return (batch, timesteps, units), or what the flags of `keras.layers.LSTM` ask for."""
-        repeated = ops.repeat(sequences[:, None, :], self.timesteps, axis=1)
-        return super().call(repeated, initial_state=initial_state, mask=mask, training=training)
+        if self.stateful or not self._can_fuse(sequences, None, training):
+            repeated = ops.repeat(sequences[:, None, :], self.timesteps, axis=1)
+            return super().call(repeated, initial_state=initial_state, training=training)
+        batch = tf.shape(sequences)[0]
+        if initial_state is None:
+            initial_state = self.get_initial_state(batch_size=batch)
+        last_output, outputs, last_carry = _batch_major(
+            # time-major from the start: neither (batch, timesteps, features) nor its gradient is ever transposed
+            lambda rows: _even(tf.repeat(sequences[tf.newaxis, rows], self.timesteps, axis=0)),
+            batch,
+            sequences.shape[0],
+            [ops.cast(state, "float32") for state in initial_state],
+            self._stacked(),
+            self.splits,
+            sequences=self.return_sequences,
+        )
+        output = outputs if self.return_sequences else last_output
+        return (output, last_output, last_carry) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "timesteps": self.timesteps}
