@@ -1,6 +1,6 @@
 """Draw the figure of the README: the two halves of the answer on the embedded pump, from a run of the default detector.
 
-    python docs/make_figure.py
+python docs/make_figure.py
 """
 
 from pathlib import Path
