@@ -62,6 +62,11 @@ class _Block(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": list(self.units), "seed": self.seed}
 
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Make the weights of a deserialized block, by one pass over zeros of the shape that it had."""
+        shape = config["input_shape"] if "input_shape" in config else next(iter(config["shapes_dict"].values()))
+        self(ops.zeros([1, *shape[1:]]))
+
     def _lstm(self, size: int, index: int, cls: type[FusedLSTM] = FusedLSTM, **kwargs: Any) -> FusedLSTM:
         return cls(
             size,
