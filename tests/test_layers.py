@@ -168,6 +168,17 @@ def test_gradient_agrees_with_finite_differences():
         assert float(ahead - behind) / 2e-2 == pytest.approx(float(np.sum(gradient * direction)), rel=2e-2, abs=2e-3)
 
 
+@pytest.mark.parametrize("steps", [19, 20, 37])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_outside_training_long_windows_run_in_stretches(steps, sequences):
+    stock, fused = pair((5, steps, 3), splits=2, return_sequences=sequences, return_state=True)
+    x, states = normal(5, steps, 3), [normal(5, 4, seed=1), normal(5, 4, seed=2)]
+    assert_same(stock, fused, x, states)
+    whole, parts = (fused(x, initial_state=states, training=training) for training in (True, False))
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-6, atol=1e-7)
+
+
 def test_long_sequences_and_saturated_gates_stay_finite():
     stock, fused = pair((4, 300, 2), splits=2, return_sequences=True)
     fused.set_weights([40 * w for w in stock.get_weights()])
