@@ -343,8 +343,8 @@ def _splits_of(splits: int | None, batch: int | None) -> int:
     return max(1, min(int(splits), batch)) if batch is not None else int(splits)
 
 
-# outside training nobody needs the seven arrays (T, B, u) of the op again: in stretches of a few steps they stay in cache
-# and in a tenth of the memory; 10 to 20% faster from 128 rows on, and no slower below
+# outside training nobody needs the seven arrays (T, B, u) of the op again: in stretches of a few steps they stay in the
+# cache and in a tenth of the memory; 10 to 20% faster from 128 rows on, and no slower below
 _STRETCH = 10
 _MOST_STRETCHES = 20
 
