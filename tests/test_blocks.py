@@ -180,13 +180,13 @@ def test_repeat_decoder_is_repeat_vector_lstm_dense():
 
 
 def by_hand_with_states(decoder, z, repeat):
-    """One layer: z sets output and carry, the input of every step is zero or z."""
+    """One layer: z sets output and carry, the input of every step is one or z."""
     (w_h, b_h), (w_c, b_c) = (pair[0].get_weights() for pair in (decoder.first_output, decoder.first_carry))
     h, c = np.tanh(z @ w_h + b_h), z @ w_c + b_c
     weights, (w, b) = decoder.stack[0].get_weights(), decoder.head.get_weights()
     steps = []
     for _ in range(T):
-        h, c = lstm_step(z if repeat else np.zeros((len(z), 1)), h, c, *weights)
+        h, c = lstm_step(z if repeat else np.ones((len(z), 1)), h, c, *weights)
         steps.append(h @ w + b)
     return np.stack(steps, axis=1)
 

@@ -478,6 +478,7 @@ def test_the_toy_learns_and_a_seed_means_the_same_weights():
 OURS = [
     {},
     {"n_features": 2, "linear_path": False, "units": (6, 4)},
+    {"decoder": "state"},
     {"encoder": "bilstm", "decoder": "repeat+state", "likelihood": "laplace"},
     {"encoder": "gru", "decoder": "feedback", "likelihood": "gaussian-learned", "n_features": 2, "timesteps": 5},
     {"encoder": "conv", "decoder": "dense", "likelihood": {"name": "gaussian-fixed", "variance": 0.3}},

@@ -89,6 +89,17 @@ class Encoder(_Block):
         Size of each layer of the stack, first to last.
     seed : int, default 0
         Of the initial weights.
+
+    Examples
+    --------
+    A block of one's own is a layer that returns one vector per window:
+
+    >>> import numpy as np
+    >>> class LastRow(Encoder):
+    ...     def call(self, windows, training=None):
+    ...         return windows[:, -1]
+    >>> LastRow()(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 3])
     """
 
     name_: ClassVar[str] = ""
@@ -115,6 +126,20 @@ class Decoder(_Block):
     ``call(z, base=None, targets=None, training=False)``: `base` (batch, timesteps, n_features) is what the linear path
     reconstructs already, `targets` (batch, timesteps, n_features) the true window (training only). Only decoders that
     feed values back look at them; all return what is added to `base`.
+
+    Examples
+    --------
+    The same line at every step:
+
+    >>> import numpy as np
+    >>> class Constant(Decoder):
+    ...     def __init__(self, *args, **kwargs):
+    ...         super().__init__(*args, **kwargs)
+    ...         self.head = self._head()
+    ...     def call(self, z, base=None, targets=None, training=None):
+    ...         return ops.repeat(self.head(z)[:, None], self.timesteps, axis=1)
+    >>> Constant(timesteps=10, n_outputs=3)(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
     """
 
     name_: ClassVar[str] = ""
@@ -172,7 +197,14 @@ class LSTMEncoder(Encoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class BidirectionalLSTMEncoder(Encoder):
-    """Stack of LSTMs read in both directions (Graves and Schmidhuber 2005); summary (batch, 2 * units[-1])."""
+    """Stack of LSTMs read in both directions (Graves and Schmidhuber 2005); summary (batch, 2 * units[-1]).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> BidirectionalLSTMEncoder(units=(8, 4))(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 8])
+    """
 
     name_ = "bilstm"
 
@@ -195,7 +227,14 @@ class BidirectionalLSTMEncoder(Encoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class GRUEncoder(Encoder):
-    """Stack of gated recurrent units (Cho et al. 2014); the summary is the last output of the last one."""
+    """Stack of gated recurrent units (Cho et al. 2014); the summary is the last output of the last one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GRUEncoder(units=(8, 4))(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 4])
+    """
 
     name_ = "gru"
 
@@ -220,7 +259,14 @@ class GRUEncoder(Encoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class ConvEncoder(Encoder):
-    """1-D convolutions of width 5 and stride 2, one per entry of `units`, then flattened."""
+    """1-D convolutions of width 5 and stride 2, one per entry of `units`, then flattened.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ConvEncoder(units=(8, 4))(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 12])
+    """
 
     name_ = "conv"
 
@@ -246,7 +292,14 @@ class ConvEncoder(Encoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class DenseEncoder(Encoder):
-    """The window as one flat vector through dense layers: the control that knows no order of time."""
+    """The window as one flat vector through dense layers: the control that knows no order of time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> DenseEncoder(units=(8, 4))(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 4])
+    """
 
     name_ = "dense"
 
@@ -300,7 +353,16 @@ class _StateMixin:
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class StateDecoder(_StateMixin, Decoder):
-    """z sets the initial state; the input of every step is zero (Srivastava et al. 2015, unconditioned decoder)."""
+    """z sets the initial state alone (Srivastava et al. 2015, unconditioned decoder).
+
+    The input of every step is a constant one: with zeros the input kernel would never get a gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> StateDecoder(timesteps=10, n_outputs=3, units=(8,))(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
+    """
 
     name_ = "state"
     _repeat = False
@@ -315,7 +377,7 @@ class StateDecoder(_StateMixin, Decoder):
         self.head = self._head()
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
-        hidden = self.repeat(z if self._repeat else ops.zeros_like(z[:, :1]))
+        hidden = self.repeat(z if self._repeat else ops.ones_like(z[:, :1]))
         for layer, first_output, first_carry in zip(self.stack, self.first_output, self.first_carry, strict=True):
             hidden = layer(hidden, initial_state=[first_output(z), first_carry(z)], training=training)
         return self.head(hidden)
@@ -323,7 +385,14 @@ class StateDecoder(_StateMixin, Decoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class RepeatStateDecoder(StateDecoder):
-    """z sets the initial state and is the input of every step as well."""
+    """z sets the initial state and is the input of every step as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RepeatStateDecoder(timesteps=10, n_outputs=3, units=(8,))(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
+    """
 
     name_ = "repeat+state"
     _repeat = True
@@ -335,6 +404,28 @@ class FeedbackCell(keras.layers.Layer):
 
     Input per step: previous true value, base of this step, and 1 where the true value is to be read (else 0), each of
     shape (batch, n_features). States: output, carry, and the value emitted last.
+
+    Parameters
+    ----------
+    units : int
+        Size of the cell.
+    n_features : int
+        Variables of the series.
+    n_outputs : int
+        Channels per step; the first `n_features` of them are the value that is fed back.
+    seed : int, default 0
+        Of the initial weights.
+    zero_head : bool, default False
+        Start the head at zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell = FeedbackCell(4, n_features=1, n_outputs=1)
+    >>> state = [np.zeros((2, size), "float32") for size in cell.state_size]
+    >>> emitted, state = cell(np.zeros((2, 3), "float32"), state)
+    >>> emitted.shape, [part.shape[1] for part in state]
+    (TensorShape([2, 1]), [4, 4, 1])
     """
 
     def __init__(
@@ -383,6 +474,16 @@ class FeedbackDecoder(_StateMixin, Decoder):
         Variables of the series; default `n_outputs`.
     final_teacher_forcing : float, default 0.0
         Probability at the end of the training. 1 keeps pure teacher forcing, and with it the exposure bias.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> decoder = FeedbackDecoder(timesteps=10, n_outputs=3, units=(8,), final_teacher_forcing=0.5)
+    >>> decoder(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
+    >>> decoder.set_progress(0.5)            # half of the training is done
+    >>> round(float(decoder.teacher_forcing), 2)
+    0.75
     """
 
     name_ = "feedback"
@@ -426,7 +527,14 @@ class FeedbackDecoder(_StateMixin, Decoder):
 
 @keras.saving.register_keras_serializable("vaehelpers")
 class DenseDecoder(Decoder):
-    """Dense layers to the whole window at once: the control without recurrence."""
+    """Dense layers to the whole window at once: the control without recurrence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> DenseDecoder(timesteps=10, n_outputs=3, units=(8,))(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
+    """
 
     name_ = "dense"
 
@@ -445,13 +553,25 @@ class DenseDecoder(Decoder):
 ENCODERS: dict[str, type[Encoder]] = {
     block.name_: block for block in (LSTMEncoder, BidirectionalLSTMEncoder, GRUEncoder, ConvEncoder, DenseEncoder)
 }
+"""Encoders by the names that `LSTMVAE` and `Detector` take."""
+
 DECODERS: dict[str, type[Decoder]] = {
     block.name_: block for block in (RepeatDecoder, StateDecoder, RepeatStateDecoder, FeedbackDecoder, DenseDecoder)
 }
+"""Decoders by the names that `LSTMVAE` and `Detector` take."""
 
 
 def make_encoder(encoder: str | keras.layers.Layer, *, units: Sequence[int], seed: int = 0) -> keras.layers.Layer:
     """Return the encoder of that name, or the given layer itself.
+
+    Parameters
+    ----------
+    encoder : str or keras.layers.Layer
+        A key of `ENCODERS`, or a layer of one's own.
+    units : sequence of int
+        Size of each layer, first to last. A layer of one's own has its sizes already.
+    seed : int, default 0
+        Of the initial weights.
 
     Raises
     ------
@@ -483,6 +603,21 @@ def make_decoder(
     zero_head: bool = False,
 ) -> keras.layers.Layer:
     """Return the decoder of that name, or the given layer itself.
+
+    Parameters
+    ----------
+    decoder : str or keras.layers.Layer
+        A key of `DECODERS`, or a layer of one's own, for which the sizes below do not count.
+    timesteps, n_features : int
+        Rows of a window and variables of the series.
+    n_outputs : int
+        Channels per step: `n_features` times what the likelihood needs for each.
+    units : sequence of int
+        Size of each layer, first to last.
+    seed : int, default 0
+        Of the initial weights.
+    zero_head : bool, default False
+        Start the last layer at zero.
 
     Raises
     ------
