@@ -131,20 +131,28 @@ def test_manifest_tells_how_to_make_it_again(made):
 
 @pytest.mark.slow
 def test_saved_detector_scores_as_the_report_did(made):
-    from vaehelpers.detector import Detector
+    from vaehelpers import cli
 
     folder, _, _ = made
-    detector = Detector.load(folder / "detector")
-    data = report.open_series(str(folder.parent / "pump.csv"))
-    again = detector.decision_function(data)
-    np.testing.assert_allclose(again, pd.read_csv(folder / "scores.csv")["score"], rtol=1e-4, atol=1e-5)
+    out = folder.parent / "again.csv"
+    assert (
+        cli.run(["score", str(folder / "detector"), str(folder.parent / "pump.csv"), "--out", str(out), "--quiet"]) == 0
+    )
+    again, before = pd.read_csv(out), pd.read_csv(folder / "scores.csv")
+    assert list(again) == list(before)
+    np.testing.assert_allclose(again["score"], before["score"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(again["p_value"], before["p_value"], rtol=1e-2, atol=1e-5)
+    assert (again["flag"] == before["flag"]).mean() > 0.999
 
 
 @pytest.mark.slow
 def test_progress_reaches_the_caller(made):
     _, _, stages = made
     names = list(dict.fromkeys(stage for stage, _, _ in stages))
-    assert names[0] == "reading"
+    assert names[:2] == ["reading", "cells"]
+    cells = [(done, total) for stage, done, total in stages if stage == "cells"]
+    assert cells[0][0] == 0
+    assert cells[-1][0] == cells[-1][1]
     assert "training" in names
     assert ("training", 20, 20) in stages
 

@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from vaehelpers.errors import InputError
 if TYPE_CHECKING:
     from vaehelpers.series import Series
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "run"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -53,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     vaehelpers ...
     0
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(args=list(arguments), prog_name="vaehelpers", standalone_mode=False)
         sys.stdout.flush()
@@ -298,6 +300,8 @@ def score(
 
     Writes one row per input row: time, values, score, p_value, flag. Prints the file.
     """
+    import numpy as np
+
     from vaehelpers.progress import terminal_progress
     from vaehelpers.report import check_table_path, open_series, scores_frame, start_tensorflow, write_table
 
@@ -314,7 +318,9 @@ def score(
         detector = Detector.load(folder)
         scores = detector.decision_function(data, progress=progress)
     rule = detector.threshold_
-    write_table(scores_frame(data, scores, rule.p_values(scores), rule.flags(scores)), out)
+    # the floor is that of Detector.explain, so that a report and `score` say the same of the same rows
+    p_values = np.maximum(rule.p_values(scores), 0.01 / (detector.calibration_["rows"] + 1))
+    write_table(scores_frame(data, scores, p_values, rule.flags(scores)), out)
     for note in data.notes:
         _remark(f"Note: {note}", quiet)
     click.echo(out)

@@ -373,6 +373,8 @@ def describe_training(detector: Detector) -> str:
 def describe_latent(detector: Detector) -> str:
     """Whether the latent is used, in words."""
     found = collapse_of(detector)
+    if not found:
+        return "There are too few windows to tell whether the latent is used."
     return f"**{found['verdict'].capitalize()}.** {found['text']}"
 
 
@@ -667,8 +669,10 @@ def show_training(detector: Detector) -> plots.Picture:
     return plots.picture(figure, f"Training curves over {detector.training_['steps']:,} steps.")
 
 
-def show_latent(detector: Detector) -> plots.Picture:
-    """KL per latent dimension."""
+def show_latent(detector: Detector) -> plots.Picture | None:
+    """KL per latent dimension; None where there are too few windows to measure it."""
+    if not collapse_of(detector):
+        return None
     kl = np.asarray(collapse_of(detector)["kl_per_dimension"], float)
     figure, ax = plots.new_axes(height=2.4)
     plots.latent_kl(kl, ax=ax)

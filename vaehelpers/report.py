@@ -944,10 +944,22 @@ def _execute_and_export(job: Mapping[str, Any]) -> None:
     for cell in source.cells:
         if "title" in cell.metadata.get("tags", []):
             cell.source = job["head"]
+    progress = notebook_progress()
+
+    def count(cell: Any, cell_index: int, **_: Any) -> None:
+        progress("cells", cell_index + 1, len(source.cells) + 1)  # one more: the injected parameters
+
+    progress("cells", 0, len(source.cells) + 1)
     notebook = papermill.execute_notebook(
-        source, None, parameters=job["parameters"], kernel_name="python3", progress_bar=False,
-        log_output=False, cwd=str(folder),
-    )  # fmt: skip
+        source,
+        None,
+        parameters=job["parameters"],
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=False,
+        cwd=str(folder),
+        on_cell_executed=count,
+    )
     notebook.metadata["title"] = job["title"]
     notebook.metadata.papermill.update(input_path=NOTEBOOK, output_path="report.ipynb")
     with (folder / "report.ipynb").open("w", encoding="utf-8") as file:
