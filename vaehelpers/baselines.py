@@ -54,6 +54,14 @@ class Baseline(BaseEstimator):
     ----------
     smooth : int, default 100
         Rows over which the score is averaged, centred. 1 = not at all.
+
+    Examples
+    --------
+    >>> class Distance(Baseline):
+    ...     def _score(self, scaled, observed, gaps, progress):
+    ...         return np.abs(scaled).sum(axis=1)
+    >>> Distance(smooth=1).fit([0.0, 2.0, 0.0, 2.0]).decision_function([1.0, 2.0, 3.0])
+    array([0., 1., 2.])
     """
 
     def __init__(self, *, smooth: int = DEFAULT_SMOOTH):

@@ -426,6 +426,11 @@ def functions_of(model: Any) -> VAEFunctions:
 def score_saved_detector(path: str, series: np.ndarray) -> np.ndarray:
     """Load a saved `Detector` and score a series (n, F) with it; what `check_vae` calls in a fresh process.
 
+    Returns
+    -------
+    ndarray, shape (n,)
+        Higher is more anomalous.
+
     Raises
     ------
     InputError
@@ -446,6 +451,11 @@ def score_saved_detector(path: str, series: np.ndarray) -> np.ndarray:
 
 def score_saved_model(path: str, series: np.ndarray) -> np.ndarray:
     """Load an `LSTMVAE` saved at ``path + ".keras"`` and score a scaled series (n, F) by its reconstruction error.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Higher is more anomalous.
 
     Examples
     --------
@@ -1492,6 +1502,7 @@ class _Check:
             return "failed", f"raises {type(error).__name__}: {_first_line(error)}"
 
 
+# name -> what is checked, what a failure means, how to mend it; `check_vae` runs them in this order
 CHECKS: Mapping[str, Any] = {
     "shapes": _Check(
         _check_shapes,

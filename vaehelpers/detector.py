@@ -734,10 +734,27 @@ class Detector(BaseEstimator):
 def load_detector_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read and check `detector.json` of a saved detector, without TensorFlow's help.
 
+    Parameters
+    ----------
+    folder : str or path-like
+        That `Detector.save` wrote.
+
+    Returns
+    -------
+    dict
+        Settings, columns, scaler, threshold, notes and versions, among others.
+
     Raises
     ------
     InputError
         If it is missing, no JSON, or of a newer format.
+
+    Examples
+    --------
+    >>> load_detector_info("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.errors.InputError: no/such/folder is no folder; name one that Detector.save or `vaehelpers fit` wrote
     """
     path = Path(folder) / "detector.json"
     if not Path(folder).is_dir():

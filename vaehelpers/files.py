@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vaehelpers.errors import InputError
 
-__all__ = ["atomic_file", "atomic_folder"]
+__all__ = ["atomic_file", "atomic_folder", "check_free"]
 
 
 def _make_parent(parent: Path) -> None:
@@ -120,7 +120,22 @@ def atomic_folder(path: str | os.PathLike[str], *, force: bool = False) -> Itera
 
 
 def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise `InputError` if `path` cannot become a new folder. Call it before long work starts."""
+    """Raise `InputError` if `path` cannot become a new folder. Call it before long work starts.
+
+    Parameters
+    ----------
+    path : str or path-like
+    force : bool, default False
+        An existing folder may be replaced.
+
+    Examples
+    --------
+    >>> check_free("a/folder/that/is/not/there")
+    >>> check_free(__file__)
+    Traceback (most recent call last):
+    ...
+    vaehelpers.errors.InputError: ... is a file; name a folder
+    """
     path = Path(path)
     if path.is_file():
         raise InputError(f"{path} is a file; name a folder")

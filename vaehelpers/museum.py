@@ -266,7 +266,18 @@ class ToyVAE:
 
 
 def load_and_score(path: str, series: np.ndarray) -> np.ndarray:
-    """Build a saved `ToyVAE` or exhibit anew and score a series (n, 1) with it.
+    """Build a saved `ToyVAE` or exhibit anew and score a series with it.
+
+    Parameters
+    ----------
+    path : str
+        Folder that ``ToyVAE.save`` wrote.
+    series : ndarray, shape (n, 1)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Higher is more anomalous.
 
     Examples
     --------
@@ -548,6 +559,7 @@ class Exhibit:
     mended: Callable[..., ToyVAE] = ToyVAE
 
 
+# in the order in which notebook 10 shows them
 EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit(
         NoExponential,

@@ -124,6 +124,11 @@ class Picture:
         What a reader who cannot see it should know.
     width : int
         Width in CSS pixels.
+
+    Examples
+    --------
+    >>> Picture(b"", "A line that rises.", 600)
+    Picture: A line that rises.
     """
 
     def __init__(self, png: bytes, alt: str, width: int) -> None:

@@ -17,7 +17,19 @@ Progress = Callable[[str, int, int], None]
 
 
 def quiet(stage: str, done: int, total: int) -> None:
-    """Report nothing; the default hook."""
+    """Report nothing; the default hook.
+
+    Parameters
+    ----------
+    stage : str
+        What is going on, for example "training".
+    done, total : int
+        Steps done, of how many.
+
+    Examples
+    --------
+    >>> quiet("training", 1, 10)
+    """
 
 
 @contextlib.contextmanager
@@ -64,6 +76,14 @@ def terminal_progress(enabled: bool | None = None) -> Iterator[Progress]:
 
 def file_progress(path: str | os.PathLike[str]) -> Progress:
     """Append each report as one JSON line to a file, for a parent process to read.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Progress
 
     Examples
     --------

@@ -123,6 +123,23 @@ def frame_to_series(
 ) -> Series:
     """Make a series of a DataFrame by the rules of `read_series`.
 
+    Parameters
+    ----------
+    frame : DataFrame
+    time, values, label, name
+        As in `read_series`.
+    allow_constant : bool, default False
+        Take a series whose values never change.
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    InputError
+        As `read_series`.
+
     Examples
     --------
     >>> frame_to_series(pd.DataFrame({"t": [0.0, 0.5, 1.0], "flow": [3, 4, 3]}), time="t").times
@@ -581,7 +598,21 @@ def _check_constant(table: Table, numbers: dict[str, NDArray[np.float64]], *, al
 
 
 def describe(series: Series) -> list[str]:
-    """Notes on missing values, sampling and gaps, for `Series.notes`."""
+    """Return notes on missing values, sampling and gaps, for `Series.notes`.
+
+    Parameters
+    ----------
+    series : Series
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> describe(Series(np.array([[1.0], [np.nan], [3.0], [4.0]])))
+    ['1 of 4 values is missing (25.0 %)']
+    """
     notes = []
     n_missing, size = int(np.isnan(series.values).sum()), series.values.size
     if n_missing:

@@ -311,7 +311,7 @@ def score_series(
 def encode_series(
     model: LSTMVAE, series: ArrayLike, starts: ArrayLike, *, batch_size: int = 1_024
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mu and log_var of the windows at `starts`, each (n_windows, latent_dim).
+    """Encode the windows at `starts`, batch by batch.
 
     Parameters
     ----------
@@ -320,6 +320,15 @@ def encode_series(
         Scaled, missing values filled.
     starts : array-like of int, shape (n_windows,)
     batch_size : int, default 1024
+
+    Returns
+    -------
+    mu, log_var : ndarray of float32, shape (n_windows, latent_dim)
+
+    Raises
+    ------
+    InputError
+        If a window reaches outside the series.
 
     Examples
     --------
@@ -347,6 +356,16 @@ def fit_latent_distance(mu: ArrayLike, *, shrinkage: float = 0.05) -> LatentDist
     mu : array-like, shape (n_windows, latent_dim)
     shrinkage : float, default 0.05
         Share of the covariance that is replaced by its average variance, so that it can be inverted.
+
+    Returns
+    -------
+    LatentDistance
+        For the score "latent".
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two windows.
 
     Examples
     --------

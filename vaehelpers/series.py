@@ -281,6 +281,15 @@ class Series:
 def format_step(step: Step) -> str:
     """Write an interval as people do.
 
+    Parameters
+    ----------
+    step : Timedelta or float
+
+    Returns
+    -------
+    str
+        The two largest units of it.
+
     Examples
     --------
     >>> format_step(pd.Timedelta(minutes=15)), format_step(pd.Timedelta(hours=49)), format_step(0.5)
@@ -302,7 +311,26 @@ def format_step(step: Step) -> str:
 
 
 def to_nanoseconds(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Bring an index of any unit to nanoseconds, in which pandas holds the years 1678 to 2261."""
+    """Bring an index of any unit to nanoseconds, in which pandas holds the years 1678 to 2261.
+
+    Parameters
+    ----------
+    times : DatetimeIndex
+
+    Returns
+    -------
+    DatetimeIndex
+
+    Raises
+    ------
+    InputError
+        If a time lies outside those years.
+
+    Examples
+    --------
+    >>> to_nanoseconds(pd.DatetimeIndex(["2024-01-01"]).as_unit("s")).unit
+    'ns'
+    """
     try:
         return times.as_unit("ns")
     except (pd.errors.OutOfBoundsDatetime, OverflowError):

@@ -166,7 +166,23 @@ def read_table(source: str | os.PathLike[str]) -> Table:
 
 
 def refuse_repeats(names: Sequence[str], label: str) -> None:
-    """Raise `InputError` if two columns have one name: whichever was meant, half of the users would get the other."""
+    """Raise `InputError` if two columns have one name: whichever was meant, half of the users would get the other.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns; empty ones may repeat.
+    label : str
+        What the message calls the table.
+
+    Examples
+    --------
+    >>> refuse_repeats(["time", "flow"], "the table")
+    >>> refuse_repeats(["flow", "flow"], "the table")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.errors.InputError: the table has 2 columns named 'flow'; give each column its own name
+    """
     for column, count in Counter(name for name in names if name).items():
         if count > 1:
             raise InputError(f"{label} has {count} columns named {column!r}; give each column its own name")

@@ -101,6 +101,11 @@ class Threshold:
     -----
     To write a rule of one's own, derive from this class, set `name`, take parameters by keyword in ``__init__`` and
     store them under their own names, and define ``_fit``, ``_p``, ``_state`` and ``_restore``.
+
+    Examples
+    --------
+    >>> issubclass(THRESHOLDS["pot"], Threshold)
+    True
     """
 
     name: ClassVar[str] = ""

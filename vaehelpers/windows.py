@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 AGGREGATIONS = ("mean", "median", "max", "last", "centre")
+"""What a row can take from the windows that touch it; see `PointAggregator`."""
 
 
 def count_windows(n: int, timesteps: int, *, stride: int = 1) -> int:
