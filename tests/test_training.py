@@ -37,8 +37,13 @@ def test_history_counts_what_was_run():
     assert history.windows_per_second > 0
 
 
-def test_kl_is_warmed_up_over_the_first_third():
-    history = train(small(), noise(), np.arange(400), steps=60, batch_size=8, evaluations=6)
+def test_with_a_linear_path_the_kl_counts_from_the_first_step():
+    history = train(small(), noise(), np.arange(400), steps=6, batch_size=8, evaluations=3)
+    assert history.frame["beta"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_without_it_the_kl_is_warmed_up_over_the_first_third():
+    history = train(small(linear_path=False), noise(), np.arange(400), steps=60, batch_size=8, evaluations=6)
     beta = history.frame["beta"].to_numpy()
     assert beta[0] < 0.6
     assert beta[-1] == 1.0
