@@ -54,8 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     vaehelpers ...
     0
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)
+    _clean_up_when_told_to_stop()
     try:
         cli.main(args=list(arguments), prog_name="vaehelpers", standalone_mode=False)
         sys.stdout.flush()
@@ -89,6 +88,16 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, vaehelpers.report.ReportError):
             message = str(error)
         return _fail(f"{message} (--verbose shows the traceback)", 1, arguments)
+
+
+def _clean_up_when_told_to_stop() -> None:
+    """Leave through the ordinary way out on SIGTERM and, unless it is ignored (nohup), when the terminal closes."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminated)
 
 
 def _terminated(number: int, frame: Any) -> None:

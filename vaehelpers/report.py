@@ -959,12 +959,23 @@ def _execute_and_export(job: Mapping[str, Any]) -> None:
         log_output=False,
         cwd=str(folder),
         on_cell_executed=count,
+        config=_kernel_config(Path(job["result"]).parent),
     )
     notebook.metadata["title"] = job["title"]
     notebook.metadata.papermill.update(input_path=NOTEBOOK, output_path="report.ipynb")
     with (folder / "report.ipynb").open("w", encoding="utf-8") as file:
         nbformat.write(notebook, file)
     (folder / "report.html").write_text(to_html(notebook, title=job["title"]), encoding="utf-8")
+
+
+def _kernel_config(folder: Path) -> Any:
+    """Reach the kernel by sockets in our own folder: kernels that start side by side cannot take each other's port."""
+    from traitlets.config import Config
+
+    connection = str(folder / "kernel.json")
+    # a socket's path has at most 107 bytes, and "-ipc-5" comes behind
+    possible = sys.platform == "linux" and len(os.fsencode(connection)) < 100
+    return Config({"KernelManager": {"transport": "ipc", "connection_file": connection}} if possible else {})
 
 
 # ---------------------------------------------------------------- HTML
