@@ -251,6 +251,7 @@ def _read(text: str, types: Sequence[str]) -> Any:
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
+    values = {name: value for name, value in values.items() if value is not None}
     choices = {"preset": ("fast", "accurate")}
     for name, allowed in choices.items():
         if name in values and values[name] not in allowed:
