@@ -124,8 +124,8 @@ def test_dense_encoder_by_hand():
     encoder = shake(build(DenseEncoder(units=(5, 3)), 2))
     first, b1, second, b2 = encoder.get_weights()
     x = some(4, T, 2)
-    hidden = np.maximum(x.reshape(4, -1) @ first + b1, 0)
-    np.testing.assert_allclose(encoder(x), np.maximum(hidden @ second + b2, 0), rtol=1e-4, atol=1e-5)
+    hidden = np.tanh(x.reshape(4, -1) @ first + b1)
+    np.testing.assert_allclose(encoder(x), np.tanh(hidden @ second + b2), rtol=1e-4, atol=1e-5)
 
 
 def build(encoder, features):
@@ -228,7 +228,7 @@ def test_dense_decoder_by_hand():
     decoder(z)
     shake(decoder)
     w, b, head, bias = decoder.get_weights()
-    expected = (np.maximum(z @ w + b, 0) @ head + bias).reshape(4, T, 2)
+    expected = (np.tanh(z @ w + b) @ head + bias).reshape(4, T, 2)
     np.testing.assert_allclose(decoder(z), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -222,3 +222,26 @@ def test_every_encoder_decoder_likelihood_trains_saves_and_scores_the_same_in_a_
 def test_bad_input_names_what_was_wrong(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "conv", "dense"])
+@pytest.mark.parametrize("decoder", ["repeat", "feedback", "dense"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-learned"])
+def test_patches_keep_every_row_in_its_place(encoder, decoder, likelihood, tmp_path):
+    model = LSTMVAE(10, 2, 3, units=4, encoder=encoder, decoder=decoder, likelihood=likelihood, patch=4)
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(5, 10, 2)).astype("float32")
+    rows = model._to_rows(model._to_patches(windows)) if likelihood == "gaussian" else None
+    if rows is not None:
+        np.testing.assert_array_equal(rows, windows)  # there and back, the filled-up rows cut off again
+    model.start_from_pca(rng.normal(size=(200, 10, 2)))
+    assert model(windows).shape == windows.shape
+    terms = model.terms(windows, training=True)
+    assert terms.nll.shape == windows.shape
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(keras.saving.load_model(tmp_path / "m.keras")(windows), model(windows), atol=1e-6)
+
+
+def test_a_patch_longer_than_the_window_is_refused():
+    with pytest.raises(InputError, match="patch=12 is longer than a window"):
+        LSTMVAE(timesteps=10, patch=12)

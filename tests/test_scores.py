@@ -420,7 +420,7 @@ def test_imputation_while_scoring_uncovers_less_of_the_hole(sine):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, x: window_scores(m, x, kind="mse"), "score 'mse' is unknown; choose one of error, nll"),
+        (lambda m, x: window_scores(m, x, kind="mse"), "score 'mse' is unknown; choose one of error, window_error"),
         (lambda m, x: window_scores(m, x, kind="latent"), "needs latent=fit_latent_distance"),
         (lambda m, x: window_scores(m, x, kind="elbo", samples=0), "samples=0 must be at least 1"),
         (lambda m, x: window_scores(m, x[:, :5]), r"windows have shape \(9, 5, 2\)"),
@@ -442,3 +442,14 @@ def test_imputation_while_scoring_uncovers_less_of_the_hole(sine):
 def test_bad_input_names_what_was_wrong(model, windows, call, message):
     with pytest.raises(InputError, match=message):
         call(model, windows)
+
+
+def test_window_error_stands_at_each_row_of_its_window():
+    model = LSTMVAE(timesteps=12, n_features=2, latent_dim=2, units=4)
+    windows = np.random.default_rng(0).normal(size=(3, 12, 2)).astype("float32")
+    mask = (np.random.default_rng(1).random(windows.shape) < 0.8).astype("float32")
+    got = window_scores(model, windows, mask, kind="window_error")
+    error = window_scores(model, windows, mask, kind="error")
+    expected = np.broadcast_to(np.nanmean(error, axis=1, keepdims=True), got.shape)
+    np.testing.assert_allclose(got[mask > 0], expected[mask > 0], rtol=1e-5)
+    assert np.isnan(got[mask == 0]).all()

@@ -305,7 +305,7 @@ class DenseEncoder(Encoder):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self.stack = [self._dense(size, i, activation="relu") for i, size in enumerate(self.units)]
+        self.stack = [self._dense(size, i, activation="tanh") for i, size in enumerate(self.units)]
 
     def call(self, windows: Any, training: bool | None = None) -> Any:
         hidden = ops.reshape(windows, (-1, windows.shape[1] * windows.shape[2]))
@@ -329,7 +329,7 @@ class RepeatDecoder(Decoder):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        first = self._lstm(self.units[0], 0, cls=RepeatLSTM, timesteps=self.timesteps)  # z @ W once, not at each step
+        first = self._lstm(self.units[0], 0, cls=RepeatLSTM, timesteps=self.timesteps)
         rest = [self._lstm(size, i, return_sequences=True) for i, size in enumerate(self.units[1:], start=1)]
         self.stack = [first, *rest]
         self.head = self._head()
@@ -540,7 +540,7 @@ class DenseDecoder(Decoder):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.stack = [self._dense(size, i, activation="relu") for i, size in enumerate(self.units)]
+        self.stack = [self._dense(size, i, activation="tanh") for i, size in enumerate(self.units)]
         self.head = self._head(self.timesteps * self.n_outputs)
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:

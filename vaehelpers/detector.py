@@ -50,16 +50,20 @@ FORMAT = 1
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
+        "encoder": "dense",
+        "decoder": "dense",
         "latent_dim": 8,
-        "units": 32,
-        "steps": 400,
+        "units": (128, 128),
+        "steps": 3_000,
         "batch_size": 128,
         "learning_rate": 2e-3,
     },
     "accurate": {
+        "encoder": "dense",
+        "decoder": "dense",
         "latent_dim": 8,
-        "units": 64,
-        "steps": 2_500,
+        "units": (256, 256),
+        "steps": 10_000,
         "batch_size": 128,
         "learning_rate": 2e-3,
     },
@@ -67,11 +71,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Settings of each preset; chosen on tuning series alone, see docs/tuning.md."""
 
 _COMMON: dict[str, Any] = {
-    "encoder": "lstm",
-    "decoder": "repeat",
     "likelihood": "gaussian",
     "linear_path": True,
-    "score": "error",
+    "patch": 1,
+    "score": "window_error",
     "samples": 16,
     "aggregate": "mean",
     "threshold": "pot",
@@ -81,8 +84,11 @@ _COMMON: dict[str, Any] = {
     "clip": 8.0,
     "contamination": 0.0,
     "hold_back": 0.3,
+    "refit": True,
     "patience": 10,
 }
+
+_LARGEST = 1e6  # training deviations; squares stay finite in float32
 
 logger = logging.getLogger("vaehelpers")
 
@@ -125,20 +131,20 @@ class Detector(BaseEstimator):
     preset : {"fast", "accurate"}, default "fast"
         Where a parameter below is None, the preset's value holds.
     timesteps : int, optional
-        Length of a window, in rows. Default: one period of the series, between 32 and 300 rows (100 without rhythm).
-    latent_dim, units, encoder, decoder, likelihood, linear_path
+        Length of a window, in rows. Default: one period of the series, between 32 and 400 rows (100 without rhythm).
+    latent_dim, units, encoder, decoder, likelihood, linear_path, patch
         See `vaehelpers.model.LSTMVAE`.
     steps, batch_size, learning_rate, patience
-        See `vaehelpers.training.train`.
+        `steps` counts both parts of the training, see `refit`. See `vaehelpers.training.train`.
     score : str, optional
-        One of `vaehelpers.scores.SCORES`, or several joined by "+"; default "error".
+        One of `vaehelpers.scores.SCORES`, or several joined by "+"; default "window_error".
     samples : int, default 16
         Latent samples per window for the scores that sample.
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
         From windows to points.
     smooth : int, optional
-        Rows of the centred moving average over the point scores; 1 for none. Default: one window, at least 100
-        rows, at most a fifth of the training part.
+        Rows of the centred moving average over the point scores; 1 for none. Default: 100, at most a fifth of the
+        training part.
     threshold : str, default "pot"
         One of `vaehelpers.thresholds.THRESHOLDS`.
     false_alarm_rate : float, default 0.001
@@ -148,12 +154,16 @@ class Detector(BaseEstimator):
     imputations : int, default 5
         Passes of imputation over missing values while scoring.
     clip : float, default 8.0
-        Scaled values are cut to this many standard deviations, so that one spike does not drown the rest.
+        What the encoder reads is cut to this many standard deviations, so that one spike does not drown the rest. The
+        reconstruction is held against the values as they are.
     contamination : float, default 0.0
         Largest share of the training windows that may be set aside as anomalous themselves. 0 trusts the training part.
     hold_back : float, default 0.3
-        Share of the rows at the end of the training part that no weight is trained on: the first third of it stops the
+        Share of the rows at the end of the training part that is kept for itself: the first third of it stops the
         training, the rest calibrates the threshold. A series under 20 windows long is not split (see `notes_`).
+    refit : bool, default True
+        After half of the steps, when the threshold is calibrated on rows that the model never saw, go on with all rows.
+        The threshold stays; a model that knows more rows errs less on normal ones, so it is on the safe side.
     seed : int, default 0
 
     Attributes
@@ -194,6 +204,7 @@ class Detector(BaseEstimator):
         decoder: str | None = None,
         likelihood: str | None = None,
         linear_path: bool | None = None,
+        patch: int | None = None,
         steps: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -209,6 +220,7 @@ class Detector(BaseEstimator):
         clip: float | None = None,
         contamination: float | None = None,
         hold_back: float | None = None,
+        refit: bool | None = None,
         seed: int = 0,
     ):
         self.preset = preset
@@ -219,6 +231,7 @@ class Detector(BaseEstimator):
         self.decoder = decoder
         self.likelihood = likelihood
         self.linear_path = linear_path
+        self.patch = patch
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -234,6 +247,7 @@ class Detector(BaseEstimator):
         self.clip = clip
         self.contamination = contamination
         self.hold_back = hold_back
+        self.refit = refit
         self.seed = seed
 
     # -- fit ------------------------------------------------------------------------------------------------------
@@ -288,11 +302,11 @@ class Detector(BaseEstimator):
         fit_end, val_end = self._split(n, timesteps, settings["hold_back"])
         self.settings_ = settings
         self.timesteps_ = int(timesteps)
-        self.smooth_ = int(settings["smooth"] or max(1, min(max(timesteps, 100), n // 5)))
+        self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
         self.n_features_in_ = values.shape[1]
         self.columns_ = list(given.columns)
         self.scaler_ = Scaler().fit(values[:fit_end])
-        scaled, observed = self._scale(values)
+        scaled, whole, observed = self._scale(values)
         starts = self._starts(n, observed, given.gaps)
         train_starts = starts[starts + timesteps <= fit_end]
         if not len(train_starts):
@@ -311,28 +325,60 @@ class Detector(BaseEstimator):
             decoder=settings["decoder"],
             likelihood=settings["likelihood"],
             linear_path=settings["linear_path"],
+            patch=min(settings["patch"], timesteps),
             seed=int(settings["seed"]),
         )
         self._start(scaled, train_starts)
         train_starts = self._set_aside(scaled, mask, train_starts)
-        history = train(
+        again = settings["refit"] and fit_end < n
+        steps = settings["steps"]
+        first = self._train(scaled, mask, train_starts, val_starts, (0, (steps + 1) // 2 if again else steps), progress)
+        self._note_history(first)
+        self._measure_latent(scaled, train_starts)
+        self._calibrate(scaled, whole, mask, starts, train_starts, (fit_end, val_end), progress)
+        if again and first.stopped != "interrupt" and steps > 1:
+            # set aside are windows that looked anomalous to the starting model, and held-back rows over the threshold
+            everything = np.union1d(train_starts, self._unsuspicious(starts[starts + timesteps > fit_end]))
+            self._note_history(first, self._train(scaled, mask, everything, None, ((steps + 1) // 2, steps), progress))
+            self._measure_latent(scaled, everything)
+        self.fit_seconds_ = time.perf_counter() - begin
+        return self
+
+    def _train(
+        self,
+        scaled: NDArray,
+        mask: NDArray | None,
+        starts: NDArray,
+        val_starts: NDArray | None,
+        part: tuple[int, int],
+        progress: Progress,
+    ) -> History:
+        """Take the steps of `part`, a (first, last) out of all, on the windows at `starts`."""
+        settings = self.settings_
+        begin, end = part
+        return train(
             self.model_,
             scaled,
-            train_starts,
+            starts,
             mask=mask,
             val_starts=val_starts,
-            steps=settings["steps"],
+            steps=end - begin,
             batch_size=settings["batch_size"],
             learning_rate=settings["learning_rate"],
             patience=settings["patience"],
-            seed=settings["seed"],
-            progress=progress,
+            seed=settings["seed"] + begin,
+            progress=lambda stage, done, total: progress(stage, begin + done, settings["steps"]),
         )
-        self._note_history(history)
-        self._measure_latent(scaled, train_starts)
-        self._calibrate(scaled, mask, starts, train_starts, (fit_end, val_end), progress)
-        self.fit_seconds_ = time.perf_counter() - begin
-        return self
+
+    def _unsuspicious(self, starts: NDArray) -> NDArray:
+        """Of held-back windows those to learn from: all, or in an untrusted training part those without a flag."""
+        if not self.settings_["contamination"] or not self.calibration_["held_back"]:
+            return starts
+        flagged = np.zeros(self.calibration_["last"] + 1, bool)
+        flagged[self._calibration_rows[self.threshold_.flags(self.calibration_scores_)]] = True
+        total = np.concatenate([[0], np.cumsum(flagged)])
+        ends = np.minimum(starts + self.timesteps_, len(flagged))
+        return starts[total[ends] == total[np.minimum(starts, len(flagged))]]
 
     def _split(self, n: int, timesteps: int, hold_back: float) -> tuple[int, int]:
         """End of the rows for training and end of those for early stopping; the rest calibrates."""
@@ -345,16 +391,20 @@ class Detector(BaseEstimator):
             return n, n
         return int(n * (1 - hold_back)), int(n * (1 - hold_back * 2 / 3))
 
-    def _scale(self, values: NDArray) -> tuple[NDArray, NDArray]:
-        """Scaled, clipped and filled values, and which were observed."""
+    def _scale(self, values: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
+        """Scaled, clipped and filled values; the same unclipped (None where nothing was cut); which were observed."""
         observed = ~np.isnan(values)
-        scaled = np.clip(self.scaler_.transform(values), -self.settings_["clip"], self.settings_["clip"])
+        limit = self.settings_["clip"]
+        whole = np.clip(self.scaler_.transform(values), -_LARGEST, _LARGEST)
+        scaled = np.clip(whole, -limit, limit)
+        cut = not np.array_equal(scaled, whole, equal_nan=True)
         if not observed.all():
             rows = np.arange(len(values))
             for column in range(values.shape[1]):
                 seen = observed[:, column]
                 scaled[~seen, column] = np.interp(rows[~seen], rows[seen], scaled[seen, column]) if seen.any() else 0.0
-        return scaled.astype(np.float32), observed
+            whole = np.where(observed, whole, scaled)
+        return scaled.astype(np.float32), whole.astype(np.float32) if cut else None, observed
 
     def _starts(self, n: int, observed: NDArray, gaps: Any) -> NDArray:
         return window_starts(
@@ -394,19 +444,30 @@ class Detector(BaseEstimator):
             )
         return kept
 
-    def _note_history(self, history: History) -> None:
-        self.history_ = history.frame
-        self.training_ = {
-            "steps": history.steps,
-            "best_step": history.best_step,
-            "stopped": history.stopped,
-            "seconds": history.seconds,
-            "windows_per_second": history.windows_per_second,
+    def _note_history(self, first: History, second: History | None = None) -> None:
+        """Keep how the training went; `second` is the part that learned from the held-back rows as well."""
+        self.history_ = first.frame
+        last = second or first
+        self.training_: dict[str, Any] = {
+            "steps": first.steps,
+            "best_step": first.best_step,
+            "stopped": last.stopped,
+            "seconds": first.seconds,
+            "windows_per_second": last.windows_per_second,
         }
-        if history.stopped == "interrupt":
+        if second is not None:
+            rest = second.frame.assign(
+                step=second.frame["step"] + first.steps, seconds=second.frame["seconds"] + first.seconds
+            )
+            self.history_ = pd.concat([first.frame, rest], ignore_index=True)
+            self.training_["steps"] += second.steps
+            self.training_["seconds"] += second.seconds
+            self.training_["refit_step"] = first.steps
+        if last.stopped == "interrupt":
+            kept = "the weights of that moment" if second else f"the best weights so far (step {first.best_step})"
             self.notes_.append(
-                f"The training was interrupted at step {history.steps} of {self.settings_['steps']}; the best weights "
-                f"so far (step {history.best_step}) are kept."
+                f"The training was interrupted at step {self.training_['steps']} of {self.settings_['steps']}; "
+                f"{kept} are kept."
             )
 
     def _measure_latent(self, scaled: NDArray, starts: NDArray) -> None:
@@ -418,6 +479,7 @@ class Detector(BaseEstimator):
     def _calibrate(
         self,
         scaled: NDArray,
+        whole: NDArray | None,
         mask: NDArray | None,
         starts: NDArray,
         train_starts: NDArray,
@@ -430,9 +492,9 @@ class Detector(BaseEstimator):
         chosen = train_starts[:: max(1, len(train_starts) // 4_096)]
         self._normalisers: dict[str, list[Normaliser]] = {}
         for kind in self._kinds():
-            sample = self._run(kind, scaled, chosen, mask, details=True)
+            sample = self._run(kind, scaled, whole, chosen, mask, details=True)
             assert sample.contributions is not None
-            if kind == "error":
+            if kind in ("error", "window_error"):
                 means = np.maximum(np.nanmean(sample.contributions, axis=0), 1e-4) * self.n_features_in_
                 self._normalisers[kind] = [Normaliser(0.0, float(mean)) for mean in means]
             else:
@@ -443,12 +505,13 @@ class Detector(BaseEstimator):
         part = starts[starts >= val_end] if held_back else train_starts
         if not len(part):
             part, held_back = train_starts, False
-        scores = self._scores(scaled, part, mask, None, progress=progress)
-        self.calibration_scores_ = scores[np.isfinite(scores)]
+        scores = self._scores(scaled, whole, part, mask, None, progress=progress)
+        self._calibration_rows = np.flatnonzero(np.isfinite(scores))
+        self.calibration_scores_ = scores[self._calibration_rows]
         self.calibration_ = {
-            "rows": int(np.isfinite(scores).sum()),
-            "first": int(np.flatnonzero(np.isfinite(scores))[0]),
-            "last": int(np.flatnonzero(np.isfinite(scores))[-1]),
+            "rows": len(self._calibration_rows),
+            "first": int(self._calibration_rows[0]),
+            "last": int(self._calibration_rows[-1]),
             "held_back": held_back,
             "fit_rows": fit_end,
             "validation_rows": val_end - fit_end,
@@ -474,6 +537,7 @@ class Detector(BaseEstimator):
         self,
         kind: str,
         scaled: NDArray,
+        whole: NDArray | None,
         starts: NDArray,
         mask: NDArray | None,
         *,
@@ -485,6 +549,7 @@ class Detector(BaseEstimator):
             scaled,
             starts,
             mask=mask,
+            target=whole,
             kind=kind,
             samples=self.settings_["samples"],
             latent=self._latent,
@@ -496,11 +561,17 @@ class Detector(BaseEstimator):
         )
 
     def _contributions(
-        self, scaled: NDArray, starts: NDArray, mask: NDArray | None, gaps: Any, progress: Progress
+        self,
+        scaled: NDArray,
+        whole: NDArray | None,
+        starts: NDArray,
+        mask: NDArray | None,
+        gaps: Any,
+        progress: Progress,
     ) -> tuple[NDArray, SeriesScores]:
         total, result = np.zeros((len(scaled), self.n_features_in_)), None
         for kind in self._kinds():
-            result = self._run(kind, scaled, starts, mask, details=True, progress=progress)
+            result = self._run(kind, scaled, whole, starts, mask, details=True, progress=progress)
             parts = np.asarray(result.contributions)
             for column, normaliser in enumerate(self._normalisers[kind]):
                 total[:, column] += normaliser.transform(parts[:, column])
@@ -510,17 +581,24 @@ class Detector(BaseEstimator):
         return smooth(total, self.smooth_, gaps=gaps), result
 
     def _scores(
-        self, scaled: NDArray, starts: NDArray, mask: NDArray | None, gaps: Any, *, progress: Progress = quiet
+        self,
+        scaled: NDArray,
+        whole: NDArray | None,
+        starts: NDArray,
+        mask: NDArray | None,
+        gaps: Any,
+        *,
+        progress: Progress = quiet,
     ) -> NDArray:
         if self.n_features_in_ > 1:
-            return self._contributions(scaled, starts, mask, gaps, progress)[0].sum(axis=1)
+            return self._contributions(scaled, whole, starts, mask, gaps, progress)[0].sum(axis=1)
         total = np.zeros(len(scaled))
         for kind in self._kinds():
-            points = self._run(kind, scaled, starts, mask, details=False, progress=progress).scores
+            points = self._run(kind, scaled, whole, starts, mask, details=False, progress=progress).scores
             total += self._normalisers[kind][0].transform(points)
         return smooth(total, self.smooth_, gaps=gaps)
 
-    def _prepared(self, series: Any) -> tuple[Series, NDArray, NDArray | None, NDArray]:
+    def _prepared(self, series: Any) -> tuple[Series, NDArray, NDArray | None, NDArray, NDArray | None]:
         self._check_fitted()
         given = as_series(series)
         values = np.asarray(given.values, dtype=np.float32)
@@ -533,14 +611,14 @@ class Detector(BaseEstimator):
             raise InputError(
                 f"{len(values)} rows are fewer than one window (timesteps={self.timesteps_}); give more rows"
             )
-        scaled, observed = self._scale(values)
+        scaled, whole, observed = self._scale(values)
         starts = self._starts(len(values), observed, given.gaps)
         if not len(starts):
             raise InputError(
                 f"no window of {self.timesteps_} rows is free of gaps and has at most "
                 f"{self.settings_['max_missing']:.0%} missing values; nothing can be scored"
             )
-        return given, scaled, None if observed.all() else observed.astype(np.float32), starts
+        return given, scaled, whole, starts, None if observed.all() else observed.astype(np.float32)
 
     def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
         """Score every row; higher is more anomalous, about 1 on normal rows.
@@ -560,8 +638,8 @@ class Detector(BaseEstimator):
         InputError
             If the detector is not fitted, or the series does not fit it.
         """
-        given, scaled, mask, starts = self._prepared(series)
-        return self._scores(scaled, starts, mask, given.gaps, progress=progress)
+        given, scaled, whole, starts, mask = self._prepared(series)
+        return self._scores(scaled, whole, starts, mask, given.gaps, progress=progress)
 
     def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
         """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
@@ -580,8 +658,8 @@ class Detector(BaseEstimator):
         -------
         Explanation
         """
-        given, scaled, mask, starts = self._prepared(series)
-        contributions, result = self._contributions(scaled, starts, mask, given.gaps, progress)
+        given, scaled, whole, starts, mask = self._prepared(series)
+        contributions, result = self._contributions(scaled, whole, starts, mask, given.gaps, progress)
         scores = contributions.sum(axis=1)
         flags = self.threshold_.flags(scores)
         # a tail fitted on n scores says little about what is a hundred times rarer than one in n
@@ -717,6 +795,7 @@ class Detector(BaseEstimator):
                 decoder=settings["decoder"],
                 likelihood=settings["likelihood"],
                 linear_path=settings["linear_path"],
+                patch=min(settings["patch"], detector.timesteps_),
                 seed=int(settings["seed"]),
             )
             if len(detector.scaler_.to_dict()["mean"]) != detector.n_features_in_:
@@ -815,7 +894,7 @@ def _check_settings(settings: dict[str, Any]) -> None:
     from vaehelpers.blocks import DECODERS, ENCODERS
     from vaehelpers.losses import LIKELIHOODS
 
-    for name in ("latent_dim", "steps", "batch_size", "samples", "patience"):
+    for name in ("latent_dim", "steps", "batch_size", "samples", "patience", "patch"):
         whole(name)
     whole("imputations", 0)
     whole("seed", 0)
@@ -834,8 +913,9 @@ def _check_settings(settings: dict[str, Any]) -> None:
     choice("likelihood", LIKELIHOODS)
     choice("aggregate", AGGREGATIONS)
     choice("threshold", thresholds.THRESHOLDS)
-    if not isinstance(settings["linear_path"], (bool, np.bool_)):
-        raise InputError(f"linear_path={settings['linear_path']!r} must be true or false")
+    for name in ("linear_path", "refit"):
+        if not isinstance(settings[name], (bool, np.bool_)):
+            raise InputError(f"{name}={settings[name]!r} must be true or false")
     kinds = settings["score"].split("+") if isinstance(settings["score"], str) else [settings["score"]]
     for kind in kinds:
         if not isinstance(kind, str) or kind.strip() not in SCORES:

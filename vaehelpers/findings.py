@@ -152,8 +152,9 @@ def compare_methods(
 ) -> list[Method]:
     """Run simple baselines under the detector's own conditions.
 
-    They learn from the same rows, smooth their scores over as many rows, and get their threshold from the same rule at
-    the same promised false-alarm rate on the same held-back calibration rows.
+    They smooth their scores over as many rows, and get their threshold from the same rule at the same promised
+    false-alarm rate on the same calibration rows. Like the detector they learn from the rows before those for the
+    threshold, and where it then learned from all rows, so do they.
 
     Parameters
     ----------
@@ -181,6 +182,8 @@ def compare_methods(
         scores = baseline.decision_function(data)
         kept = _usable(scores[after : part.n] if held_back else scores[: part.n], detector)
         rule = _same_rule(detector).fit(kept)
+        if "refit_step" in detector.training_:
+            scores = baseline.fit(part).decision_function(data)
         flags = rule.flags(scores)
         table = events(flags, scores, times=data.times, p_values=rule.p_values(scores), merge=detector.timesteps_ // 2)
         methods.append(Method(BASELINE_NAMES.get(name, name), scores, flags, table))

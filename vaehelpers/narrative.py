@@ -332,9 +332,11 @@ def describe_windows(data: Series, detector: Detector, found: Explanation) -> st
         calibration = part - used["fit_rows"] - used["validation_rows"]
         lines.append(
             f"Of the {_count(part, 'row')} to learn from, the first {used['fit_rows']:,} trained the weights and the "
-            f"scaling, the next {used['validation_rows']:,} decided when to stop, the last {calibration:,} were kept "
-            "for the threshold alone."
+            f"scaling, the next {used['validation_rows']:,} decided when to stop, the last {calibration:,} set the "
+            "threshold."
         )
+        if "refit_step" in detector.training_:
+            lines[-1] += " Then the training went on with all of them; the threshold stayed."
     else:
         lines.append(
             "The series is too short to hold rows back: the threshold is calibrated on rows that were trained on, and "
@@ -358,15 +360,19 @@ def describe_training(detector: Detector) -> str:
         "early": "the held-back loss did not fall any further",
         "interrupt": "it was interrupted",
     }[training["stopped"]]
+    again = "refit_step" in training
+    use = "that set the threshold" if again else "in use"
     text = (
         f"**{_count(training['steps'], 'training step')}** of {detector.settings_['batch_size']} windows each; {why}. "
-        f"The weights in use are those of step {training['best_step']:,}"
+        f"The weights {use} are those of step {training['best_step']:,}"
     )
     losses = history["val_loss"].dropna()
     if len(losses):
         first = "the start is probabilistic PCA, so the curve begins low" if detector.settings_["linear_path"] else ""
         text += f", where the held-back loss was lowest ({_number(float(losses.min()))} nats per value)"
         text += f"; {first}" if first else ""
+    if again:
+        text += f". From step {training['refit_step']:,} on the training used the held-back rows as well"
     return text + "."
 
 
@@ -397,7 +403,12 @@ def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
     scores = np.asarray(detector.calibration_scores_, float)
     middle = float(np.nanmedian(scores)) if len(scores) else math.nan
     around = _length(data, detector.smooth_)
-    if settings["score"] == "error":
+    if settings["score"] == "window_error":
+        what = (
+            "The score of a row is the mean squared error of whole windows: of those that contain it, averaged over "
+            f"{around} around it; 1 is a usual row of the training part."
+        )
+    elif settings["score"] == "error":
         what = (
             "The score of a row is its squared reconstruction error, averaged over the windows that contain it and "
             f"over {around} around it; 1 is a usual row of the training part."
@@ -471,7 +482,7 @@ def describe_calibration(
     rule, promise = detector.threshold_, float(detector.settings_["false_alarm_rate"])
     rows, independent = independent_rows(detector)
     if detector.calibration_["held_back"]:
-        head = f"The threshold was set on {_count(rows, 'row')} that no weight was trained on"
+        head = f"The threshold was set on {_count(rows, 'row')} that no weight had been trained on by then"
     else:
         head = f"The series is short: the threshold was set on {_count(rows, 'row')} that the model trained on"
     if rule.promised_rate is None:

@@ -36,6 +36,7 @@ __all__ = [
 
 SCORES = {
     "error": "squared error of the reconstruction, in squared scaled units",
+    "window_error": "mean squared error of a variable over the whole window, the same at each of its rows",
     "nll": "negative log-likelihood with the posterior mean decoded, in nats",
     "probability": "negative reconstruction probability: NLL averaged over samples of z (An and Cho 2015), in nats",
     "elbo": "negative ELBO: the above plus the KL divergence, in nats",
@@ -183,8 +184,9 @@ def window_scores(
     Returns
     -------
     ndarray of float32, shape (batch, timesteps, n_features)
-        Summed over steps and variables it is the score of the window. Scores of a window as a whole ("kl", "latent",
-        the KL part of "elbo") are spread evenly over its observed values. NaN where masked.
+        Summed over steps and variables it is the score of the window, but for "window_error", which stands at each
+        row whole. Scores of a window as a whole ("kl", "latent", the KL part of "elbo") are spread evenly over its
+        observed values. NaN where masked.
 
     Raises
     ------
@@ -200,7 +202,7 @@ def window_scores(
     _check_kind(kind, samples, latent)
     data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
     seen = None if mask is None else tf.convert_to_tensor(_same_shape(mask, data, "windows"))
-    values, _ = _values(model, data, seen, kind, samples, latent, tf.constant([seed, 0]))
+    values, _ = _values(model, data, data, seen, kind, samples, latent, tf.constant([seed, 0]))
     result = values.numpy()
     return result if mask is None else np.where(np.asarray(mask) > 0, result, np.nan)
 
@@ -211,6 +213,7 @@ def score_series(
     starts: ArrayLike,
     *,
     mask: ArrayLike | None = None,
+    target: ArrayLike | None = None,
     kind: str = "error",
     samples: int = 16,
     latent: LatentDistance | None = None,
@@ -232,6 +235,9 @@ def score_series(
         First rows of the windows, increasing.
     mask : array-like, shape (n, n_features), optional
         1 where observed, 0 where missing.
+    target : array-like, shape (n, n_features), optional
+        What the reconstruction is held against, where it is not what the encoder reads: the values before they were
+        cut to a range, for example. Default: the series.
     kind, samples, latent, seed
         See `window_scores`.
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
@@ -280,8 +286,10 @@ def score_series(
     seen = None if mask is None else _same_shape(np.reshape(mask, (len(np.asarray(mask)), -1)), data, "series")
     if seen is not None and seen.all():
         seen = None
-    run = _scorer(model, kind, samples, latent, details, imputations, seen is not None)
-    tensors = (tf.constant(data), tf.constant(data[:0] if seen is None else seen))
+    wanted = None if target is None else _same_shape(np.reshape(target, (len(data), -1)), data, "series", "target")
+    run = _scorer(model, kind, samples, latent, details, imputations, seen is not None, wanted is not None)
+    nothing = data[:0]
+    tensors = tuple(tf.constant(nothing if one is None else one) for one in (data, seen, wanted))
     points = PointAggregator(n, model.timesteps, aggregate)
     # what is expected is an average in any case; a maximum of reconstructions has no meaning
     pictures = PointAggregator(n, model.timesteps, "mean")
@@ -294,8 +302,8 @@ def score_series(
         if details:
             pictures.add(batch, picture.numpy())
         if totals is not None:
-            nothing = np.isnan(values.numpy()).all(axis=2)
-            totals.add(batch, np.where(nothing, np.nan, np.nansum(values.numpy(), axis=2)))
+            missing = np.isnan(values.numpy()).all(axis=2)
+            totals.add(batch, np.where(missing, np.nan, np.nansum(values.numpy(), axis=2)))
         progress("scoring", begin + len(batch), len(first))
     result = points.result()
     if not details:
@@ -430,18 +438,32 @@ def _impute(model: LSTMVAE, windows: Any, mask: Any, passes: int, seed: Any) -> 
 
 
 def _values(
-    model: LSTMVAE, windows: Any, mask: Any, kind: str, samples: int, latent: LatentDistance | None, seed: Any
+    model: LSTMVAE,
+    windows: Any,
+    target: Any,
+    mask: Any,
+    kind: str,
+    samples: int,
+    latent: LatentDistance | None,
+    seed: Any,
 ) -> tuple[Any, Any]:
-    """Score per value (batch, timesteps, n_features), and the decoder's outputs for the posterior mean (or None)."""
+    """Score per value (batch, timesteps, n_features), and the decoder's outputs for the posterior mean (or None).
+
+    The encoder reads `windows`; the decoder's word is held against `target`.
+    """
     seen = tf.ones_like(windows) if mask is None else mask
     observed = tf.reduce_sum(seen, axis=(1, 2), keepdims=True)
     share = seen / tf.maximum(observed, 1.0)  # spreads a window's own score over its observed values
-    if kind in ("error", "nll"):
-        terms = model.terms(windows, mask)
-        if kind == "nll":
-            return terms.nll, terms.outputs
-        return seen * tf.square(windows - model.mean(terms.outputs)), terms.outputs
     mu, log_var = model.encode(windows)
+    if kind in ("error", "window_error", "nll"):
+        outputs = model.decode(mu)
+        if kind == "nll":
+            return model.likelihood.nll(target, outputs, mask=mask, log_scale=model.log_scale), outputs
+        error = seen * tf.square(target - model.mean(outputs))
+        if kind == "window_error":
+            count = tf.maximum(tf.reduce_sum(seen, axis=1, keepdims=True), 1.0)
+            error = seen * tf.reduce_sum(error, axis=1, keepdims=True) / count
+        return error, outputs
     if kind == "kl":
         kl = 0.5 * tf.reduce_sum(tf.square(mu) + tf.exp(log_var) - 1.0 - log_var, axis=1)
         return kl[:, None, None] * share, None
@@ -454,7 +476,7 @@ def _values(
     z = mu + tf.exp(0.5 * log_var) * noise  # (samples, batch, latent_dim)
     batch = tf.shape(windows)[0]
     outputs = model.decode(tf.reshape(z, (-1, model.latent_dim)))  # the samples as one larger batch
-    tiled = tf.tile(windows, (samples, 1, 1))
+    tiled = tf.tile(target, (samples, 1, 1))
     tiled_mask = None if mask is None else tf.tile(mask, (samples, 1, 1))
     nll = model.likelihood.nll(tiled, outputs, mask=tiled_mask, log_scale=model.log_scale)
     nll = tf.reshape(nll, (samples, batch, model.timesteps, model.n_features))
@@ -492,24 +514,29 @@ def _scorer(
     details: bool,
     imputations: int,
     masked: bool,
+    aimed: bool,
 ) -> Callable[..., Any]:
     reference = weakref.ref(model)  # the cache must not keep its own key alive
     signature = [
-        tf.TensorSpec([None, model.n_features], tf.float32),
-        tf.TensorSpec([None, model.n_features], tf.float32),
+        *[tf.TensorSpec([None, model.n_features], tf.float32)] * 3,
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([2], tf.int32),
     ]
 
     @tf.function(input_signature=signature, jit_compile=False, autograph=False)
-    def run(data: Any, seen: Any, starts: Any, seed: Any) -> Any:
+    def run(data: Any, seen: Any, wanted: Any, starts: Any, seed: Any) -> Any:
         model = reference()
         assert model is not None
         rows = starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)
         windows = tf.gather(data, rows)
         mask = tf.gather(seen, rows) if masked else None
         filled = windows if not (masked and imputations) else _impute(model, windows, mask, imputations, seed)
-        values, outputs = _values(model, filled, mask, kind, samples, latent, seed)
+        target = filled
+        if aimed:
+            target = tf.gather(wanted, rows)
+            if mask is not None:
+                target = tf.where(mask > 0, target, filled)
+        values, outputs = _values(model, filled, target, mask, kind, samples, latent, seed)
         if masked:
             observed = tf.reduce_sum(mask, axis=2, keepdims=True)
             values = values * model.n_features / tf.maximum(observed, 1.0)
@@ -524,7 +551,7 @@ def _scorer(
         total = tf.reduce_sum(values, axis=2)
         return (tf.where(nothing, np.nan, total) if masked else total), picture
 
-    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked)
+    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked, aimed)
     return _cached(model, key, lambda: run)
 
 
@@ -558,8 +585,10 @@ def _check_starts(starts: NDArray, timesteps: int, n: int) -> None:
         )
 
 
-def _same_shape(mask: ArrayLike, data: Any, name: str) -> NDArray[np.float32]:
-    seen = np.asarray(mask, dtype=np.float32)
-    if seen.shape != tuple(data.shape):
-        raise InputError(f"the mask has shape {seen.shape} and the {name} {tuple(data.shape)}; give one mark per value")
-    return seen
+def _same_shape(given: ArrayLike, data: Any, name: str, what: str = "mask") -> NDArray[np.float32]:
+    values = np.asarray(given, dtype=np.float32)
+    if values.shape != tuple(data.shape):
+        raise InputError(
+            f"the {what} has shape {values.shape} and the {name} {tuple(data.shape)}; give one entry per value"
+        )
+    return values

@@ -412,7 +412,7 @@ def _smooth_piece(values: NDArray, width: int) -> NDArray:
 
 
 def dominant_period(
-    series: ArrayLike, *, low: int = 32, high: int = 300, default: int = 100, min_correlation: float = 0.1
+    series: ArrayLike, *, low: int = 32, high: int = 400, default: int = 100, min_correlation: float = 0.1
 ) -> int:
     """Length of the strongest rhythm between `low` and `high` rows, from the peaks of the autocorrelation.
 
@@ -420,7 +420,7 @@ def dominant_period(
     ----------
     series : array-like, shape (n,) or (n, n_features)
         Missing values (NaN) are set to the mean; several variables are averaged in the autocorrelation.
-    low, high : int, default 32 and 300
+    low, high : int, default 32 and 400
         Range of the answer, in rows. Shorter rhythms answer with a multiple of theirs inside the range. Of peaks
         within a tenth of the highest the shortest is taken: two periods correlate as well as one.
     default : int, default 100
