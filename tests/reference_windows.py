@@ -44,6 +44,9 @@ def windows_to_points(per_step, starts, n, how):
             points.append(math.fsum(values) / len(values))
         elif how == "max":
             points.append(max(values))
+        elif how == "trailing":
+            ending = [per_step[w][step] for step, w in seen if step == timesteps - 1]
+            points.append(ending[0] if ending else math.nan)
         elif how == "median":
             points.append(statistics.median(values))
         else:
@@ -53,7 +56,7 @@ def windows_to_points(per_step, starts, n, how):
     return points
 
 
-def smooth(scores, width, gaps=()):
+def smooth(scores, width, gaps=(), trailing=False):
     n = len(scores)
     borders = sorted({0, n, *(gap for gap in gaps if 0 < gap < n)})
     result = []
@@ -63,7 +66,39 @@ def smooth(scores, width, gaps=()):
             continue
         low = max(border for border in borders if border <= row)
         high = min(border for border in borders if border > row)
-        near = range(max(low, row - width // 2), min(high, row + (width - 1) // 2 + 1))
+        behind, ahead = (width - 1, 0) if trailing else (width // 2, (width - 1) // 2)
+        near = range(max(low, row - behind), min(high, row + ahead + 1))
         values = [scores[i] for i in near if not math.isnan(scores[i])]
         result.append(math.fsum(values) / len(values))
     return result
+
+
+def fill_behind(values, gaps=(), before=None):
+    """Values of one variable, NaN where missing."""
+    last, filled = before, []
+    for row, value in enumerate(values):
+        if row in gaps and row > 0:
+            last = None
+        if not math.isnan(value):
+            last = value
+        filled.append(0.0 if last is None else last)
+    return filled
+
+
+def fill_between(values):
+    """Values of one variable, NaN where missing."""
+    known = [row for row, value in enumerate(values) if not math.isnan(value)]
+    filled = []
+    for row, value in enumerate(values):
+        left = [other for other in known if other <= row]
+        right = [other for other in known if other >= row]
+        if not known:
+            filled.append(0.0)
+        elif not left or not right:
+            filled.append(values[known[0] if not left else known[-1]])
+        elif left[-1] == row:
+            filled.append(value)
+        else:
+            share = (row - left[-1]) / (right[0] - left[-1])
+            filled.append(values[left[-1]] + share * (values[right[0]] - values[left[-1]]))
+    return filled

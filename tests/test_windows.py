@@ -12,6 +12,8 @@ from vaehelpers.windows import (
     PointAggregator,
     count_windows,
     dominant_period,
+    fill_behind,
+    fill_between,
     gather,
     smooth,
     window_starts,
@@ -79,7 +81,7 @@ def scored(draw):
     return n, timesteps, starts, per_step
 
 
-@pytest.mark.parametrize("how", AGGREGATIONS)
+@pytest.mark.parametrize("how", [*AGGREGATIONS, "trailing"])
 @given(scored(), st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
 def test_points_equal_the_slow_twin_in_any_batching(how, case, batch):
@@ -92,7 +94,7 @@ def test_points_equal_the_slow_twin_in_any_batching(how, case, batch):
     np.testing.assert_allclose(points.result(), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("how", AGGREGATIONS)
+@pytest.mark.parametrize("how", [*AGGREGATIONS, "trailing"])
 def test_points_of_several_variables_equal_each_on_its_own(how):
     rng = np.random.default_rng(0)
     starts = window_starts(30, 6, stride=2)
@@ -112,12 +114,53 @@ def test_a_row_without_window_is_nan_and_not_zero():
     st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), min_size=1, max_size=40),
     st.integers(1, 50),
     st.lists(st.integers(0, 45), max_size=3),
+    st.booleans(),
 )
 @settings(deadline=None)
-def test_smooth_equals_the_slow_twin(scores, width, gaps):
-    np.testing.assert_allclose(
-        smooth(scores, width, gaps=gaps), reference.smooth(scores, width, gaps), rtol=1e-9, atol=1e-6
-    )
+def test_smooth_equals_the_slow_twin(scores, width, gaps, trailing):
+    got = smooth(scores, width, gaps=gaps, trailing=trailing)
+    np.testing.assert_allclose(got, reference.smooth(scores, width, gaps, trailing), rtol=1e-9, atol=1e-6)
+
+
+@given(
+    st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), min_size=1, max_size=30),
+    st.lists(st.integers(0, 35), max_size=3),
+    st.one_of(st.none(), st.floats(-10, 10), st.just(float("nan"))),
+)
+@settings(deadline=None)
+def test_filling_equals_the_slow_twin(series, gaps, before):
+    values = np.array([series, series[::-1]]).T.copy()
+    observed = ~np.isnan(values)
+    behind, between = values.copy(), values.copy()
+    start = None if before is None else np.full(2, before)
+    fill_behind(behind, observed, gaps, start)
+    fill_between(between, observed)
+    known = None if before is None or np.isnan(before) else before
+    for column, one in enumerate((series, series[::-1])):
+        assert behind[:, column].tolist() == reference.fill_behind(one, gaps, known)
+        np.testing.assert_allclose(between[:, column], reference.fill_between(one), rtol=1e-9, atol=1e-9)
+
+
+@given(
+    st.lists(st.one_of(st.floats(-100, 100), st.just(float("nan"))), min_size=3, max_size=30),
+    st.data(),
+)
+@settings(deadline=None)
+def test_a_part_is_filled_as_the_whole_by_its_neighbours(series, data):
+    values = np.array(series)[:, None]
+    observed = ~np.isnan(values)
+    whole = values.copy()
+    fill_between(whole, observed)
+    low = data.draw(st.integers(0, len(values) - 1))
+    high = data.draw(st.integers(low + 1, len(values)))
+    seen = np.flatnonzero(observed[:, 0])
+
+    def neighbour(rows):
+        return (rows[:1] - low, values[rows[:1], 0]) if len(rows) else (np.array([np.nan]), np.array([np.nan]))
+
+    part = values[low:high].copy()
+    fill_between(part, observed[low:high], neighbour(seen[seen < low][::-1]), neighbour(seen[seen >= high]))
+    np.testing.assert_array_equal(part, whole[low:high])
 
 
 def test_smooth_leaves_no_dirt_behind_a_huge_spike():

@@ -18,6 +18,8 @@ __all__ = [
     "PointAggregator",
     "count_windows",
     "dominant_period",
+    "fill_behind",
+    "fill_between",
     "gather",
     "smooth",
     "window_starts",
@@ -187,10 +189,11 @@ class PointAggregator:
         Rows of the series.
     timesteps : int
         Length of a window, in rows.
-    how : {"mean", "median", "max", "last", "centre"}, default "mean"
+    how : {"mean", "median", "max", "last", "centre", "trailing"}, default "mean"
         What a row takes from the windows that touch it. Their mean, median or maximum; or the one window in which
         the row stands nearest to the end ("last") or to the middle ("centre"; the earlier window on a tie). Rows near
-        the edges of a stretch are touched by fewer windows: they take what there is.
+        the edges of a stretch are touched by fewer windows: they take what there is. For streams there is "trailing":
+        the window that ends with the row, and NaN where none does, so that no row knows of later ones.
 
     Notes
     -----
@@ -207,8 +210,9 @@ class PointAggregator:
 
     def __init__(self, n: int, timesteps: int, how: str = "mean"):
         _check_positive(timesteps=timesteps)
-        if how not in AGGREGATIONS:
-            raise InputError(f"how={how!r} is unknown; choose one of {', '.join(AGGREGATIONS)}")
+        known = (*AGGREGATIONS, "trailing")
+        if how not in known:
+            raise InputError(f"how={how!r} is unknown; choose one of {', '.join(known)}")
         self.n, self.timesteps, self.how = n, timesteps, how
         self._values: NDArray | None = None
         self._count: NDArray | None = None
@@ -252,6 +256,8 @@ class PointAggregator:
             self._add_median(first, values)
         elif self.how in ("last", "centre"):
             self._add_pick(first, values)
+        elif self.how == "trailing":
+            self._values[first + self.timesteps - 1] = values[:, -1]
         else:
             self._add_running(first, values)
 
@@ -335,7 +341,7 @@ def windows_to_points(per_step: ArrayLike, starts: ArrayLike, n: int, how: str =
         First row of each window.
     n : int
         Rows of the series.
-    how : {"mean", "median", "max", "last", "centre"}, default "mean"
+    how : {"mean", "median", "max", "last", "centre", "trailing"}, default "mean"
         See `PointAggregator`.
 
     Returns
@@ -359,8 +365,10 @@ def windows_to_points(per_step: ArrayLike, starts: ArrayLike, n: int, how: str =
     return points.result()
 
 
-def smooth(scores: ArrayLike, width: int, *, gaps: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Centred moving average; at the edges the mean of what exists, NaN ignored and kept.
+def smooth(
+    scores: ArrayLike, width: int, *, gaps: ArrayLike | None = None, trailing: bool = False
+) -> NDArray[np.float64]:
+    """Moving average, centred or trailing; at the edges the mean of what exists, NaN ignored and kept.
 
     Parameters
     ----------
@@ -371,6 +379,8 @@ def smooth(scores: ArrayLike, width: int, *, gaps: ArrayLike | None = None) -> N
         the scores as they are.
     gaps : array-like of int, optional
         Row numbers i such that time jumps between row i - 1 and row i; nothing is averaged across them.
+    trailing : bool, default False
+        Average each row with the `width` - 1 rows before it instead, so that no row knows of later ones.
 
     Returns
     -------
@@ -383,32 +393,106 @@ def smooth(scores: ArrayLike, width: int, *, gaps: ArrayLike | None = None) -> N
     array([1.5, 1. , 1. , 0. ])
     >>> smooth([0.0, np.nan, 4.0, 0.0], 3)
     array([ 0., nan,  2.,  2.])
+    >>> smooth([0.0, 3.0, 0.0, 0.0], 3, trailing=True)
+    array([0. , 1.5, 1. , 1. ])
     """
     _check_positive(width=width)
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim > 1:
-        return np.stack([smooth(column, width, gaps=gaps) for column in values.T], axis=1)
+        return np.stack([smooth(column, width, gaps=gaps, trailing=trailing) for column in values.T], axis=1)
     if width == 1 or not len(values):
         return values.copy()
-    inner = np.asarray([] if gaps is None else gaps, dtype=np.int64)
+    inner = np.unique(np.asarray([] if gaps is None else gaps, dtype=np.int64))
     pieces = np.split(values, inner[(inner > 0) & (inner < len(values))])
-    return np.concatenate([_smooth_piece(piece, width) for piece in pieces])
+    # of the full convolution; an even width reaches one row further back
+    begin = 0 if trailing else (width - 1) // 2
+    return np.concatenate([_smooth_piece(piece, width, begin) for piece in pieces])
 
 
-def _smooth_piece(values: NDArray, width: int) -> NDArray:
+def _smooth_piece(values: NDArray, width: int, begin: int) -> NDArray:
     if not len(values):
         return values
     measured = ~np.isnan(values)
     kernel = np.ones(width)
-    begin = (width - 1) // 2  # of the full convolution; an even width reaches one row further back
     # direct sums, not running ones: a spike of 1e12 must not leave rounding dirt on the rows behind it
     total = np.convolve(np.where(measured, values, 0.0), kernel)[begin : begin + len(values)]
     if measured.all():
         rows = np.arange(len(values))
-        count = np.minimum(rows + begin, len(values) - 1) - np.maximum(rows - width // 2, 0) + 1.0
+        count = np.minimum(rows + begin, len(values) - 1) - np.maximum(rows + begin - width + 1, 0) + 1.0
     else:
         count = np.rint(np.convolve(measured.astype(float), kernel)[begin : begin + len(values)])
     return np.where(measured, total / np.maximum(count, 1.0), np.nan)
+
+
+def fill_between(
+    values: NDArray,
+    observed: NDArray,
+    before: tuple[NDArray, NDArray] | None = None,
+    after: tuple[NDArray, NDArray] | None = None,
+) -> None:
+    """Fill missing values in place: on the straight line between their neighbours, at the ends with the nearest.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, n_features)
+    observed : ndarray of bool, shape (n, n_features)
+        Where it is False, `values` is overwritten; with 0 in a column without any value.
+    before, after : tuple of (rows, values), each ndarray of shape (n_features,), optional
+        Where `values` is a part of a longer series: the last value seen before it and the first one after it, and at
+        which rows, counted from the first one of `values`. The row is NaN where there is none.
+
+    Examples
+    --------
+    >>> values = np.array([[np.nan], [1.0], [np.nan], [3.0]])
+    >>> fill_between(values, ~np.isnan(values))
+    >>> values.ravel()
+    array([1., 1., 2., 3.])
+    """
+    rows = np.arange(float(len(values)))
+    for column in np.flatnonzero(~observed.all(axis=0)):
+        seen = observed[:, column]
+        known, levels = rows[seen], values[seen, column]
+        for outside, at in ((before, 0), (after, None)):
+            if outside is not None and not np.isnan(outside[0][column]):
+                where = len(known) if at is None else at
+                known = np.insert(known, where, outside[0][column])
+                levels = np.insert(levels, where, outside[1][column])
+        values[~seen, column] = np.interp(rows[~seen], known, levels) if len(known) else 0.0
+
+
+def fill_behind(
+    values: NDArray, observed: NDArray, gaps: ArrayLike | None = None, before: NDArray | None = None
+) -> None:
+    """Fill missing values in place with the last one seen, so that no row knows of later ones.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, n_features)
+    observed : ndarray of bool, shape (n, n_features)
+        Where it is False, `values` is overwritten.
+    gaps : array-like of int, optional
+        Row numbers i such that time jumps between row i - 1 and row i; nothing is carried across them.
+    before : ndarray, shape (n_features,), optional
+        What was seen last before the first row; NaN for nothing. Default: nothing. Where nothing was seen, 0 stands.
+
+    Examples
+    --------
+    >>> values = np.array([[np.nan], [1.0], [np.nan], [3.0]])
+    >>> fill_behind(values, ~np.isnan(values))
+    >>> values.ravel()
+    array([0., 1., 1., 3.])
+    """
+    n = len(values)
+    rows = np.arange(n)[:, None]
+    last = np.maximum.accumulate(np.where(observed, rows, -1), axis=0)
+    first = np.zeros(n, np.int64)
+    inner = np.asarray([] if gaps is None else gaps, dtype=np.int64)
+    first[inner[(inner > 0) & (inner < n)]] = inner[(inner > 0) & (inner < n)]
+    first = np.maximum.accumulate(first)[:, None]  # of the stretch
+    start = np.nan_to_num(np.zeros(values.shape[1]) if before is None else before)
+    carried = np.take_along_axis(values, np.maximum(last, 0), axis=0)
+    carried = np.where(last >= first, carried, np.where(first == 0, start, 0.0))
+    values[~observed] = carried[~observed]
 
 
 def dominant_period(
