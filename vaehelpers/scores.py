@@ -46,6 +46,8 @@ SCORES = {
 }
 """Kinds of score and what each means; higher is more anomalous."""
 
+_SAMPLED = ("probability", "elbo", "iwae")
+
 
 @dataclasses.dataclass(frozen=True)
 class LatentDistance:
@@ -202,7 +204,8 @@ def window_scores(
     _check_kind(kind, samples, latent)
     data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
     seen = None if mask is None else tf.convert_to_tensor(_same_shape(mask, data, "windows"))
-    values, _ = _values(model, data, data, seen, kind, samples, latent, tf.constant([seed, 0]))
+    noise = tf.random.stateless_normal((len(data), samples, model.latent_dim), (seed, 0))
+    values, _ = _values(model, data, data, seen, kind, latent, noise)
     result = values.numpy()
     return result if mask is None else np.where(np.asarray(mask) > 0, result, np.nan)
 
@@ -221,6 +224,7 @@ def score_series(
     details: bool = False,
     imputations: int = 0,
     batch_size: int = 1_024,
+    first_row: int = 0,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> SeriesScores:
@@ -240,7 +244,7 @@ def score_series(
         cut to a range, for example. Default: the series.
     kind, samples, latent, seed
         See `window_scores`.
-    aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
+    aggregate : {"mean", "median", "max", "last", "centre", "trailing"}, default "mean"
         From windows to points, see `vaehelpers.windows.PointAggregator`.
     details : bool, default False
         Also return contributions, expected values and deviations.
@@ -248,6 +252,9 @@ def score_series(
         Passes of `impute` over missing values before scoring.
     batch_size : int, default 1024
         Windows at a time; memory is bounded by it.
+    first_row : int, default 0
+        Row number of the first row, where this is a part of a longer series: kinds that draw samples then draw as for
+        the whole.
     progress : Progress, optional
         Called as ``progress("scoring", done, n_windows)``.
 
@@ -261,10 +268,6 @@ def score_series(
     ------
     InputError
         If a setting is unknown, or series, mask and starts do not fit each other and the model.
-
-    Notes
-    -----
-    Kinds that draw samples draw other noise for another `batch_size`; all else does not depend on it.
 
     Examples
     --------
@@ -287,9 +290,12 @@ def score_series(
     if seen is not None and seen.all():
         seen = None
     wanted = None if target is None else _same_shape(np.reshape(target, (len(data), -1)), data, "series", "target")
-    run = _scorer(model, kind, samples, latent, details, imputations, seen is not None, wanted is not None)
+    masked, aimed, single = seen is not None, wanted is not None, len(first) == 1
+    run = _scorer(model, kind, samples, latent, details, imputations, masked, aimed, single)
     nothing = data[:0]
     tensors = tuple(tf.constant(nothing if one is None else one) for one in (data, seen, wanted))
+    draws = samples if kind in _SAMPLED else 0
+    noise = _noise(model, draws, imputations if masked else 0, seed)
     points = PointAggregator(n, model.timesteps, aggregate)
     # what is expected is an average in any case; a maximum of reconstructions has no meaning
     pictures = PointAggregator(n, model.timesteps, "mean")
@@ -297,7 +303,7 @@ def score_series(
     totals = PointAggregator(n, model.timesteps, aggregate) if details and aggregate in ("median", "max") else None
     for begin in range(0, len(first), batch_size):
         batch = first[begin : begin + batch_size]
-        values, picture = run(*tensors, tf.constant(batch), tf.constant([seed, begin], tf.int32))
+        values, picture = run(*tensors, tf.constant(batch), noise, tf.constant((batch + first_row) % _NOISE_ROWS))
         points.add(batch, values.numpy())
         if details:
             pictures.add(batch, picture.numpy())
@@ -422,14 +428,16 @@ def impute(
         raise InputError(f"passes={passes} must be at least 1")
     data = tf.convert_to_tensor(np.asarray(windows, dtype=np.float32))
     seen = tf.convert_to_tensor(_same_shape(mask, data, "windows"))
-    return _impute(model, data, seen, passes, tf.constant([seed, 1])).numpy()
+    noise = tf.random.stateless_normal((len(data), passes, model.latent_dim), (seed, 1))
+    return _impute(model, data, seen, noise).numpy()
 
 
-def _impute(model: LSTMVAE, windows: Any, mask: Any, passes: int, seed: Any) -> Any:
-    filled, total, kept = windows, tf.zeros_like(windows), 0
+def _impute(model: LSTMVAE, windows: Any, mask: Any, noise: Any) -> Any:
+    """One pass for each step of the noise, (batch, passes, latent_dim)."""
+    filled, total, kept, passes = windows, tf.zeros_like(windows), 0, noise.shape[1]
     for index in range(passes):
         mu, log_var = model.encode(filled)
-        z = mu + tf.exp(0.5 * log_var) * tf.random.stateless_normal(tf.shape(mu), seed + tf.constant([0, index]))
+        z = mu + tf.exp(0.5 * log_var) * noise[:, index]
         decoded = model.mean(model.decode(z))
         filled = mask * windows + (1.0 - mask) * decoded
         if index >= passes // 2:
@@ -443,13 +451,12 @@ def _values(
     target: Any,
     mask: Any,
     kind: str,
-    samples: int,
     latent: LatentDistance | None,
-    seed: Any,
+    noise: Any,
 ) -> tuple[Any, Any]:
     """Score per value (batch, timesteps, n_features), and the decoder's outputs for the posterior mean (or None).
 
-    The encoder reads `windows`; the decoder's word is held against `target`.
+    The encoder reads `windows`; the decoder's word is held against `target`. The noise is (batch, samples, latent_dim).
     """
     seen = tf.ones_like(windows) if mask is None else mask
     observed = tf.reduce_sum(seen, axis=(1, 2), keepdims=True)
@@ -472,7 +479,8 @@ def _values(
         away = mu - tf.constant(latent.mean, mu.dtype)
         distance = tf.reduce_sum(tf.matmul(away, tf.constant(latent.precision, mu.dtype)) * away, axis=1)
         return distance[:, None, None] * share, None
-    noise = tf.random.stateless_normal([samples, *tf.unstack(tf.shape(mu))], seed)
+    samples = noise.shape[1]
+    noise = tf.transpose(noise, (1, 0, 2))
     z = mu + tf.exp(0.5 * log_var) * noise  # (samples, batch, latent_dim)
     batch = tf.shape(windows)[0]
     outputs = model.decode(tf.reshape(z, (-1, model.latent_dim)))  # the samples as one larger batch
@@ -495,11 +503,15 @@ def _values(
     return parts + rest[:, None, None] * share, None
 
 
-_COMPILED: weakref.WeakKeyDictionary[LSTMVAE, dict[Any, Callable[..., Any]]] = weakref.WeakKeyDictionary()
+_NOISE_ROWS = 1_024
+"""Windows draw their noise by the row that they start at, and this many rows have noise of their own. What a window
+draws does not depend on the batch, the part of a long series or the stream that it comes in."""
+
+_COMPILED: weakref.WeakKeyDictionary[LSTMVAE, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
-def _cached(model: LSTMVAE, key: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-    """Compile once for each model and way of scoring."""
+def _cached(model: LSTMVAE, key: Any, make: Callable[[], Any]) -> Any:
+    """Compile, or draw, once for each model and way of scoring."""
     functions = _COMPILED.setdefault(model, {})
     if key not in functions:
         functions[key] = make()
@@ -515,28 +527,34 @@ def _scorer(
     imputations: int,
     masked: bool,
     aimed: bool,
+    single: bool,
 ) -> Callable[..., Any]:
     reference = weakref.ref(model)  # the cache must not keep its own key alive
+    draws, passes = samples if kind in _SAMPLED else 0, imputations if masked else 0
+    count = 1 if single else None  # a stream's one window need not be split between threads
     signature = [
         *[tf.TensorSpec([None, model.n_features], tf.float32)] * 3,
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([count], tf.int64),
+        tf.TensorSpec([_NOISE_ROWS, draws + passes, model.latent_dim], tf.float32),
+        tf.TensorSpec([count], tf.int64),
     ]
 
     @tf.function(input_signature=signature, jit_compile=False, autograph=False)
-    def run(data: Any, seen: Any, wanted: Any, starts: Any, seed: Any) -> Any:
+    def run(data: Any, seen: Any, wanted: Any, starts: Any, noises: Any, noise_rows: Any) -> Any:
         model = reference()
         assert model is not None
         rows = starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)
         windows = tf.gather(data, rows)
         mask = tf.gather(seen, rows) if masked else None
-        filled = windows if not (masked and imputations) else _impute(model, windows, mask, imputations, seed)
+        noise = tf.gather(noises, noise_rows) if draws + passes else None
+        filled = windows if noise is None or not passes else _impute(model, windows, mask, noise[:, draws:])
         target = filled
         if aimed:
             target = tf.gather(wanted, rows)
             if mask is not None:
                 target = tf.where(mask > 0, target, filled)
-        values, outputs = _values(model, filled, target, mask, kind, samples, latent, seed)
+        drawn = None if noise is None else noise[:, :draws]
+        values, outputs = _values(model, filled, target, mask, kind, latent, drawn)
         if masked:
             observed = tf.reduce_sum(mask, axis=2, keepdims=True)
             values = values * model.n_features / tf.maximum(observed, 1.0)
@@ -551,8 +569,18 @@ def _scorer(
         total = tf.reduce_sum(values, axis=2)
         return (tf.where(nothing, np.nan, total) if masked else total), picture
 
-    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked, aimed)
-    return _cached(model, key, lambda: run)
+    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked, aimed, single)
+    return _cached(model, key, run.get_concrete_function)  # which looks at its arguments less often than `run`
+
+
+def _noise(model: LSTMVAE, draws: int, passes: int, seed: int) -> Any:
+    """Noise of `_NOISE_ROWS` windows for the samples and for the passes of imputation, side by side."""
+
+    def draw() -> Any:
+        shapes = [(_NOISE_ROWS, count, model.latent_dim) for count in (draws, passes)]
+        return tf.concat([tf.random.stateless_normal(shape, (seed, i)) for i, shape in enumerate(shapes)], axis=1)
+
+    return _cached(model, ("noise", draws, passes, seed), draw)
 
 
 def _encoder(model: LSTMVAE) -> Callable[..., Any]:
