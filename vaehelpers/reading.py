@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,11 +23,13 @@ from vaehelpers.tables import (
     Source,
     Table,
     read_table,
+    read_table_parts,
     refuse_repeats,
 )
 
-__all__ = ["describe", "frame_to_series", "read_series"]
+__all__ = ["describe", "frame_to_series", "read_series", "read_series_parts"]
 
+YEAR_FIRST = "year first"
 NO_TIMES = "none"
 """``time="none"`` reads a table without times, whatever its columns are called."""
 
@@ -110,6 +112,108 @@ def read_series(
         )
     table = read_table(source)
     return _table_to_series(table, time, values, label, name or table.source.stem, allow_constant)
+
+
+def read_series_parts(
+    source: str | os.PathLike[str],
+    *,
+    rows: int,
+    time: str | None = None,
+    values: str | Sequence[str] | None = None,
+    label: str | None = None,
+) -> Iterator[Series]:
+    """Read a series from a CSV or Parquet file part by part, for files that do not fit into memory.
+
+    Which column holds what, and the order of day and month, are found out from the first part and hold for all.
+
+    Parameters
+    ----------
+    source : str or path-like
+        A file, compressed or not.
+    rows : int
+        Rows of a part; the last may be shorter.
+    time, values, label
+        As in `read_series`.
+
+    Yields
+    ------
+    Series
+        Without labels. A series that never changes, and parts without any value, are accepted. `notes` of the first
+        one tell what is true of the file.
+
+    Raises
+    ------
+    InputError
+        As `read_series`, and where a later part cannot be read as the first one was.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "pump.csv"
+    >>> _ = path.write_text("Zeit;Druck\\n01.02.2024 00:00;3,5\\n01.02.2024 00:15;\\n01.02.2024 00:30;3,75\\n")
+    >>> [part.values.ravel().tolist() for part in read_series_parts(path, rows=2)]
+    [[3.5, nan], [3.75]]
+    """
+    if rows < 1:
+        raise InputError(f"rows={rows} must be at least 1")
+    wanted = None if values is None else [values] if isinstance(values, str) else list(values)
+    columns: list[str] = []
+    time_column, clock, order, behind = None, None, None, None
+    for number, table in enumerate(read_table_parts(source, rows)):
+        if not number:
+            _check_named(table, None if time == NO_TIMES else time, wanted, label)
+            taken = set(wanted or ()) | {label}
+            time_column, axis, clock = _find_times(table, time, taken)
+            label_column = label or _find_label(table.frame, taken | {time_column})
+            rest = [c for c in table.frame.columns if c not in {time_column, label_column, clock}]
+            found = _read_values(table, wanted, rest)
+            columns = wanted or [c for c, x in found.items() if not np.isnan(x).all()] or list(found)
+        else:
+            table.date_order = order
+            axis = None if time_column is None else _parse_times(table, time_column, clock)
+            found = _read_values(table, columns, [])
+        _refuse_thousands(table)
+        order = table.date_order or order
+        if axis is not None:
+            assert time_column is not None
+            behind = _check_follows(table, time_column, axis, behind)
+        for column in columns:
+            _refuse_wild(table, column, found[column])
+        yield Series(
+            values=np.stack([found[column] for column in columns], axis=1),
+            times=axis,
+            name=table.source.stem,
+            columns=tuple(columns),
+            time_name=time_column,
+            notes=tuple(table.notes) if not number else (),
+        )
+
+
+def _refuse_thousands(table: Table) -> None:
+    """Separators between thousands are told by all cells of a column; a part does not hold them all."""
+    for note in table.notes:
+        if "between thousands: " in note:
+            raise InputError(
+                f"{table.source.place(0)} and below: {note}; in a file that is read in parts write numbers without them"
+            )
+
+
+def _check_follows(table: Table, column: str, axis: Times, behind: Times | None) -> Times:
+    """Check that times increase, from the part before on too; return the end of this part for the next one."""
+    joined: Times
+    if behind is None:
+        joined = axis
+    elif isinstance(behind, pd.DatetimeIndex) and isinstance(axis, pd.DatetimeIndex) and behind.tz == axis.tz:
+        joined = pd.DatetimeIndex(behind.append(axis))
+    elif isinstance(behind, np.ndarray) and isinstance(axis, np.ndarray):
+        joined = np.concatenate([behind, axis])
+    else:
+        raise InputError(
+            f"{table.source.place(0)}: the times in column {column!r} are of another kind than those before; write "
+            "all alike"
+        )
+    _check_increasing(table, column, joined, ahead=len(joined) - len(axis))
+    return axis[-8:]
 
 
 def frame_to_series(
@@ -297,7 +401,10 @@ def _parse_times(table: Table, column: str, clock: str | None) -> Times:
         texts = texts + " " + table.frame[clock].astype("str").str.strip()
         table.notes.append(f"times are column {column!r} with the time of day from column {clock!r}")
     try:
-        return _index(pd.to_datetime(texts, format="ISO8601"))  # raises on a mixture of zones, and on any other format
+        # raises on a mixture of zones, and on any other format
+        index = _index(pd.to_datetime(texts, format="ISO8601"))
+        table.date_order = table.date_order or YEAR_FIRST
+        return index
     except InputError:
         raise
     except (ValueError, OverflowError):
@@ -364,10 +471,13 @@ def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd
         warnings.simplefilter("ignore", UserWarning)
         iso = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=zoned)
         if not iso.isna().any():
+            table.date_order = table.date_order or YEAR_FIRST
             return _index(iso)
         candidates = {"day first": pd.to_datetime(texts, errors="coerce", utc=zoned, dayfirst=True)}
         if "." not in texts.iloc[0][:4]:  # no country that writes 01.02.2024 means the second of January
             candidates["month first"] = pd.to_datetime(texts, errors="coerce", utc=zoned)
+    if table.date_order is not None:  # known from the part before
+        candidates = {order: times for order, times in candidates.items() if order == table.date_order}
     readable = {order: times for order, times in candidates.items() if not times.isna().any()}
     if not readable:
         best = min([iso, *candidates.values()], key=lambda times: int(times.isna().sum()))
@@ -384,6 +494,7 @@ def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd
     order, times = min(readable.items(), key=lambda item: (_unevenness(item[1]), item[0] == "day first"))
     if len(readable) == 2 and all(times.equals(other) for other in readable.values()):
         return _index(times)  # the month is a name, or the same either way
+    table.date_order = order
     table.notes.append(f"{column!r} is read {order} ({times.iloc[0]} is row 1)")
     return _index(times)
 
@@ -396,7 +507,8 @@ def _unevenness(times: pd.Series) -> float:
     return float("inf") if steps.min() <= 0 else float(steps.max() / np.median(steps))
 
 
-def _check_increasing(table: Table, column: str, axis: Times) -> None:
+def _check_increasing(table: Table, column: str, axis: Times, ahead: int = 0) -> None:
+    """Refuse times that do not increase. The first `ahead` of them stand in front of the table's own."""
     if isinstance(axis, pd.DatetimeIndex):
         steps, is_wall_clock = np.diff(axis.asi8), axis.tz is None
     else:
@@ -406,9 +518,10 @@ def _check_increasing(table: Table, column: str, axis: Times) -> None:
         return
     if is_wall_clock and _clock_set_back(steps, bad):
         row = int(bad[0])
+        place = table.source.place(row - ahead).split(": ")[-1]
         table.notes.append(
-            f"the clock was set back an hour before {table.source.place(row).split(': ')[-1]} ({axis[row - 1]} is "
-            f"followed by {axis[row]}): rows are kept in order"
+            f"the clock was set back an hour before {place} ({axis[row - 1]} is followed by "
+            f"{axis[row]}): rows are kept in order"
         )
         return
     row = int(bad[0])
@@ -421,7 +534,8 @@ def _check_increasing(table: Table, column: str, axis: Times) -> None:
         way_out = "sort the rows by time"
     more = f" ({len(bad):,} such rows)" if len(bad) > 1 else ""
     raise InputError(
-        f"{table.source.place(row)}: {what}{more}; {way_out}, or read them in order without times (time={NO_TIMES})"
+        f"{table.source.place(row - ahead)}: {what}{more}; {way_out}, or read them in order without times "
+        f"(time={NO_TIMES})"
     )
 
 
@@ -555,13 +669,7 @@ def _check_values(
     source, notes = table.source, table.notes
     kept = {}
     for column, x in numbers.items():
-        wild = np.abs(x) > np.finfo(np.float32).max
-        if wild.any():
-            row = int(np.argmax(wild))
-            what = "infinite" if np.isinf(x[row]) else f"{x[row]:g}, beyond float32 (3.4e38)"
-            raise InputError(
-                f"{source.place(row)}: the value in column {column!r} is {what}; correct it, or leave the cell empty"
-            )
+        _refuse_wild(table, column, x)
         present = x[~np.isnan(x)]
         if not len(present):
             continue
@@ -584,6 +692,16 @@ def _check_values(
     if empty:
         notes.append(f"left out, as all values are missing: {shown}")
     return kept
+
+
+def _refuse_wild(table: Table, column: str, x: NDArray[np.float64]) -> None:
+    wild = np.abs(x) > np.finfo(np.float32).max
+    if wild.any():
+        row = int(np.argmax(wild))
+        what = "infinite" if np.isinf(x[row]) else f"{x[row]:g}, beyond float32 (3.4e38)"
+        raise InputError(
+            f"{table.source.place(row)}: the value in column {column!r} is {what}; correct it, or leave the cell empty"
+        )
 
 
 def _check_constant(table: Table, numbers: dict[str, NDArray[np.float64]], *, allow_constant: bool) -> None:

@@ -7,6 +7,8 @@ would cost memory or be misread in silence. `vaehelpers.reading` makes series of
 from __future__ import annotations
 
 import bz2
+import codecs
+import contextlib
 import csv
 import difflib
 import gzip
@@ -18,16 +20,16 @@ import sys
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pandas as pd
 
 from vaehelpers.errors import InputError
 
-__all__ = ["Source", "Table", "read_table", "refuse_repeats"]
+__all__ = ["Source", "Table", "read_table", "read_table_parts", "refuse_repeats"]
 
 MAX_LINE = 1 << 20
 """Bytes without a line end after which a file is no table; looked for before pandas gets to see it."""
@@ -46,6 +48,8 @@ DATE = re.compile(
 )
 
 _COMPRESSED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ": lzma.LZMAFile}
+_NOT_UTF8 = "the file is not UTF-8: read as Windows-1252 (Western European)"
+_NO_HEADER = "the first line holds numbers, not names: read as a table without header"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -63,12 +67,15 @@ class Source:
         What came through standard input.
     header_lines : int, optional
         Lines up to and including the header. None: no text file, so there are no lines to name.
+    first_row : int, default 0
+        Which row of the file the table's first row is, where it is a part of the file.
     """
 
     path: Path | None
     label: str
     content: bytes | None = None
     header_lines: int | None = None
+    first_row: int = 0
 
     @property
     def stem(self) -> str:
@@ -93,6 +100,7 @@ class Source:
 
     def place(self, row: int) -> str:
         """Name row `row` (from 0) as the user finds it: by the line of a text file, else by the row counted from 1."""
+        row += self.first_row
         if self.header_lines is not None:
             seen = -1
             with self.open() as file:
@@ -105,13 +113,17 @@ class Source:
 
 @dataclass
 class Table:
-    """A table as read. `separator` is None for tables with typed columns (Parquet, DataFrame)."""
+    """A table as read. `separator` is None for tables with typed columns (Parquet, DataFrame).
+
+    `date_order` is the order of day, month and year in its dates, once it is known.
+    """
 
     frame: pd.DataFrame
     source: Source
     notes: list[str] = field(default_factory=list)
     separator: str | None = None
     decimal_commas: bool = False
+    date_order: str | None = None
 
 
 @dataclass
@@ -151,7 +163,7 @@ def read_table(source: str | os.PathLike[str]) -> Table:
     (';', ['time', 'flow'], True)
     """
     opened = _stdin() if str(source) == "-" else _existing(Path(source))
-    try:
+    with _unreadable(opened):
         with opened.open() as file:
             head = file.read(MAX_LINE)
         if head.startswith(b"PAR1"):
@@ -160,9 +172,49 @@ def read_table(source: str | os.PathLike[str]) -> Table:
         with opened.open() as file:
             _refuse_endless_lines(opened.label, iter(lambda: file.read(MAX_LINE), b""))
         return _read_text(opened, head)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "it is cut off or damaged"
-        raise InputError(f"cannot read {opened.label}: {_first_line(reason)}") from error
+
+
+def read_table_parts(source: str | os.PathLike[str], rows: int) -> Iterator[Table]:
+    """Read a CSV or Parquet file part by part, for files that do not fit into memory.
+
+    Parameters
+    ----------
+    source : str or path-like
+        As for `read_table`, but no standard input.
+    rows : int
+        Rows of a part; the last may be shorter.
+
+    Yields
+    ------
+    Table
+        As `read_table` would give for the whole: separator, header, encoding and decimal commas are found out once, for
+        all parts. Its `source` names places in the whole file.
+
+    Raises
+    ------
+    InputError
+        As `read_table`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "pump.csv"
+    >>> _ = path.write_text("time;flow\\n0;1,5\\n1;1,7\\n2;1,9\\n")
+    >>> [len(table.frame) for table in read_table_parts(path, rows=2)]
+    [2, 1]
+    """
+    opened = _existing(Path(source))
+    with _unreadable(opened):
+        with opened.open() as file:
+            head = file.read(MAX_LINE)
+        if head.startswith(b"PAR1"):
+            yield from _parquet_parts(opened, rows)
+            return
+        _refuse_other_kinds(opened.label, head)
+        encodings = _Encodings(head)
+        with opened.open() as file:
+            _refuse_endless_lines(opened.label, encodings.watch(iter(lambda: file.read(MAX_LINE), b"")))
+        yield from _text_parts(opened, head, encodings.name, rows)
 
 
 def refuse_repeats(names: Sequence[str], label: str) -> None:
@@ -186,6 +238,15 @@ def refuse_repeats(names: Sequence[str], label: str) -> None:
     for column, count in Counter(name for name in names if name).items():
         if count > 1:
             raise InputError(f"{label} has {count} columns named {column!r}; give each column its own name")
+
+
+@contextlib.contextmanager
+def _unreadable(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it is cut off or damaged"
+        raise InputError(f"cannot read {source.label}: {_first_line(reason)}") from error
 
 
 def _stdin() -> Source:
@@ -243,16 +304,48 @@ def _read_parquet(source: Source) -> Table:
     # pyarrow itself rather than pandas: two columns of one name must be seen, and its faults are told apart from ours.
     import pyarrow.parquet
 
+    with _bad_parquet(source), source.open() as file:
+        table = pyarrow.parquet.read_table(file)
+    refuse_repeats(table.column_names, source.label)
+    if not len(table):
+        raise InputError(f"{source.label} has columns but no rows")
+    return _typed_table(table.to_pandas(), source)
+
+
+def _parquet_parts(source: Source, rows: int) -> Iterator[Table]:
+    import pyarrow.parquet
+
+    with source.open() as file:
+        with _bad_parquet(source):
+            opened = pyarrow.parquet.ParquetFile(file)
+            refuse_repeats(opened.schema_arrow.names, source.label)
+            if not opened.metadata.num_rows:
+                raise InputError(f"{source.label} has columns but no rows")
+            batches = opened.iter_batches(batch_size=rows)
+        first = 0
+        while True:
+            with _bad_parquet(source):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            if len(batch):
+                part = pyarrow.Table.from_batches([batch])
+                yield _typed_table(part.to_pandas(), replace(source, first_row=first))
+            first += len(batch)
+
+
+@contextlib.contextmanager
+def _bad_parquet(source: Source) -> Iterator[None]:
     try:
-        with source.open() as file:
-            table = pyarrow.parquet.read_table(file)
+        yield
+    except InputError:
+        raise
     except Exception as error:  # a damaged file raises anything from ArrowInvalid to OSError and KeyError
         reason = _first_line(str(error) or type(error).__name__)
         raise InputError(f"{source.label} is not a readable Parquet file ({reason}); write it anew") from error
-    refuse_repeats(table.column_names, source.label)
-    frame = table.to_pandas()
-    if not len(frame):
-        raise InputError(f"{source.label} has columns but no rows")
+
+
+def _typed_table(frame: pd.DataFrame, source: Source) -> Table:
     if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index()
     frame.columns = pd.Index([str(column) for column in frame.columns])
@@ -272,11 +365,51 @@ def _read_text(source: Source, head: bytes) -> Table:
             table = _parse_text(source, head, "cp1252")
         except UnicodeError:
             raise InputError(f"{source.label} is no text in UTF-8 or Windows-1252; save it as UTF-8") from None
-        table.notes.insert(0, "the file is not UTF-8: read as Windows-1252 (Western European)")
+        table.notes.insert(0, _NOT_UTF8)
         return table
 
 
-def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
+class _Encodings:
+    """Finds out the encoding while the bytes go by."""
+
+    def __init__(self, head: bytes):
+        self.name = "utf-16" if head.startswith(_UTF16) else "utf-8-sig"
+
+    def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for chunk in chunks:
+            if self.name == "utf-8-sig":
+                try:
+                    decoder.decode(chunk)
+                except UnicodeError:
+                    self.name = "cp1252"
+            yield chunk
+        if self.name == "utf-8-sig":
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeError:
+                self.name = "cp1252"
+
+
+def _text_parts(source: Source, head: bytes, encoding: str, rows: int) -> Iterator[Table]:
+    layout = _layout(source, head, encoding)
+    notes = [] if layout.has_header else [_NO_HEADER]
+    if encoding == "cp1252":
+        notes.insert(0, _NOT_UTF8)
+    commas, dtype, first = False, None, 0
+    with _parser_errors(source, layout):
+        start = next(_pandas_parts(source, layout, encoding, rows), None)
+        if start is None or not len(start):
+            raise InputError(f"{source.label} has a header but no rows")
+        if _commas_in(start, layout.separator):
+            commas, dtype = True, "str"
+        for frame in _pandas_parts(source, layout, encoding, rows, dtype=dtype):
+            yield Table(frame, replace(source, first_row=first), list(notes), layout.separator, commas)
+            first, notes = first + len(frame), []
+
+
+def _layout(source: Source, head: bytes, encoding: str) -> _Layout:
+    """Separator and header; tells the source how many lines the header takes."""
     whole = len(head) < MAX_LINE
     text = head.decode(encoding, errors="strict" if whole else "replace")  # the cut may go through a character
     lines = re.split(r"\r\n|\n|\r", text)  # not splitlines, which knows more line ends than pandas
@@ -287,19 +420,28 @@ def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
     source.header_lines = 0
     if layout.has_header:
         source.header_lines = 1 + next(i for i, line in enumerate(lines) if line.strip())
+    return layout
+
+
+def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
+    layout = _layout(source, head, encoding)
     frame = _pandas_read(source, layout, encoding)
     if not len(frame):
         raise InputError(f"{source.label} has a header but no rows")
     table = Table(frame, source, separator=layout.separator)
     if not layout.has_header:
-        table.notes.append("the first line holds numbers, not names: read as a table without header")
-    if any(
-        _has_decimal_commas(frame[c], layout.separator) for c in frame if isinstance(frame[c].dtype, pd.StringDtype)
-    ):
+        table.notes.append(_NO_HEADER)
+    if _commas_in(frame, layout.separator):
         # Who writes "1,5" means 1234 by "1.234": no column may have gone through as a number already.
         table.frame = _pandas_read(source, layout, encoding, dtype="str")
         table.decimal_commas = True
     return table
+
+
+def _commas_in(frame: pd.DataFrame, separator: str) -> bool:
+    """Whether a column holds decimal commas."""
+    texts = [column for column in frame if isinstance(frame[column].dtype, pd.StringDtype)]
+    return any(_has_decimal_commas(frame[column], separator) for column in texts)
 
 
 def _has_decimal_commas(cells: pd.Series, separator: str) -> bool:
@@ -353,29 +495,58 @@ def _is_data(cell: str, separator: str) -> bool:
 
 
 def _pandas_read(source: Source, layout: _Layout, encoding: str, dtype: str | None = None) -> pd.DataFrame:
-    names = [name or f"column_{i + 1}" for i, name in enumerate(layout.names)]
+    with _parser_errors(source, layout):
+        frame = next(_pandas_parts(source, layout, encoding, None, dtype), None)
+    return pd.DataFrame(columns=_names(layout)) if frame is None else frame
+
+
+def _pandas_parts(
+    source: Source, layout: _Layout, encoding: str, rows: int | None, dtype: str | None = None
+) -> Iterator[pd.DataFrame]:
+    """Frames of `rows` rows each, or one of all; none where there are no rows."""
+    names = _names(layout)
+    nameless = [c for c, name in zip(names, layout.names) if not name]
+    options: dict[str, Any] = {
+        "sep": r"\s+" if layout.separator == " " else layout.separator,
+        "header": None,
+        "skiprows": source.header_lines,
+        "names": names,
+        "index_col": False,
+        "skipinitialspace": True,
+        "na_values": MISSING,
+        "dtype": dtype,
+        "encoding": encoding,
+        "low_memory": False,
+    }
+    with source.open() as file:
+        frames: Iterator[pd.DataFrame] | None = None
+        while True:
+            with warnings.catch_warnings():  # not around the yield: the filter is everybody's
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                try:
+                    if frames is None:
+                        read = pd.read_csv(file, chunksize=rows, **options)
+                        frames = iter([read] if isinstance(read, pd.DataFrame) else read)
+                    frame = next(frames, None)
+                except pd.errors.EmptyDataError:
+                    return
+            if frame is None:
+                return
+            yield frame.drop(columns=[c for c in nameless if bool(frame[c].isna().all())])
+
+
+def _names(layout: _Layout) -> list[str]:
+    return [name or f"column_{i + 1}" for i, name in enumerate(layout.names)]
+
+
+@contextlib.contextmanager
+def _parser_errors(source: Source, layout: _Layout) -> Iterator[None]:
     try:
-        with source.open() as file, warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                file,
-                sep=r"\s+" if layout.separator == " " else layout.separator,
-                header=None,
-                skiprows=source.header_lines,
-                names=names,
-                index_col=False,
-                skipinitialspace=True,
-                na_values=MISSING,
-                dtype=dtype,
-                encoding=encoding,
-                low_memory=False,
-            )
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=names)
+        yield
     except pd.errors.ParserWarning as error:  # pandas would drop what is beyond the header
         place = source.place(0)
         raise InputError(
-            f"{place} has more fields than the header, which has {len(names)}; correct the line"
+            f"{place} has more fields than the header, which has {len(layout.names)}; correct the line"
         ) from error
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
@@ -387,8 +558,6 @@ def _pandas_read(source: Source, layout: _Layout, encoding: str, dtype: str | No
         ) from error
     except MemoryError as error:
         raise InputError(f"{source.label} does not fit into memory; read it in parts") from error
-    nameless = [c for c, name in zip(names, layout.names) if not name]
-    return frame.drop(columns=[c for c in nameless if bool(frame[c].isna().all())])
 
 
 def _first_line(text: str) -> str:
