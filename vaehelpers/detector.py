@@ -15,6 +15,7 @@ import math
 import os
 import time
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from vaehelpers.scores import (
     score_series,
 )
 from vaehelpers.training import History, train
-from vaehelpers.windows import AGGREGATIONS, dominant_period, gather, smooth, window_starts
+from vaehelpers.windows import AGGREGATIONS, dominant_period, fill_between, gather, smooth, window_starts
 
 __all__ = ["FORMAT", "PRESETS", "Detector", "Explanation", "load_detector_info"]
 
@@ -173,6 +174,10 @@ class Detector(BaseEstimator):
     timesteps_, smooth_, n_features_in_ : int
     threshold_ : Threshold
         Fitted on `calibration_scores_`.
+    trailing_threshold_ : Threshold or None
+        Fitted on the trailing scores of the same rows: for streams, where a row knows nothing of later ones.
+    gap_limit_ : Timedelta, float or None
+        Longer intervals between rows are gaps; from the training part's times, see `Series.gap_limit`.
     history_ : DataFrame
         One row per evaluation of the training.
     collapse_ : dict
@@ -305,6 +310,7 @@ class Detector(BaseEstimator):
         self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
         self.n_features_in_ = values.shape[1]
         self.columns_ = list(given.columns)
+        self.gap_limit_ = given.gap_limit
         self.scaler_ = Scaler().fit(values[:fit_end])
         scaled, whole, observed = self._scale(values)
         starts = self._starts(n, observed, given.gaps)
@@ -391,18 +397,18 @@ class Detector(BaseEstimator):
             return n, n
         return int(n * (1 - hold_back)), int(n * (1 - hold_back * 2 / 3))
 
-    def _scale(self, values: NDArray) -> tuple[NDArray, NDArray | None, NDArray]:
+    def _scale(
+        self, values: NDArray, fill: Callable[[NDArray, NDArray], None] | None = None
+    ) -> tuple[NDArray, NDArray | None, NDArray]:
         """Scaled, clipped and filled values; the same unclipped (None where nothing was cut); which were observed."""
+        fill = fill or fill_between
         observed = ~np.isnan(values)
         limit = self.settings_["clip"]
         whole = np.clip(self.scaler_.transform(values), -_LARGEST, _LARGEST)
         scaled = np.clip(whole, -limit, limit)
         cut = not np.array_equal(scaled, whole, equal_nan=True)
         if not observed.all():
-            rows = np.arange(len(values))
-            for column in range(values.shape[1]):
-                seen = observed[:, column]
-                scaled[~seen, column] = np.interp(rows[~seen], rows[seen], scaled[seen, column]) if seen.any() else 0.0
+            fill(scaled, observed)
             whole = np.where(observed, whole, scaled)
         return scaled.astype(np.float32), whole.astype(np.float32) if cut else None, observed
 
@@ -505,7 +511,7 @@ class Detector(BaseEstimator):
         part = starts[starts >= val_end] if held_back else train_starts
         if not len(part):
             part, held_back = train_starts, False
-        scores = self._scores(scaled, whole, part, mask, None, progress=progress)
+        scores = smooth(self._points(scaled, whole, part, mask, progress=progress), self.smooth_)
         self._calibration_rows = np.flatnonzero(np.isfinite(scores))
         self.calibration_scores_ = scores[self._calibration_rows]
         self.calibration_ = {
@@ -527,6 +533,20 @@ class Detector(BaseEstimator):
                 )
         self.threshold_ = _make_threshold(self.settings_).fit(usable)
         self.notes_ += self.threshold_.notes_
+        self._calibrate_trailing(scaled, whole, part, mask, progress)
+
+    def _calibrate_trailing(
+        self, scaled: NDArray, whole: NDArray | None, part: NDArray, mask: NDArray | None, progress: Progress
+    ) -> None:
+        points = self._points(scaled, whole, part, mask, aggregate="trailing", progress=progress)
+        scores = smooth(points, self.smooth_, trailing=True)
+        if self.settings_["contamination"] and np.isfinite(scores).any():
+            scores = _without_outbreaks(scores, self.smooth_)
+        self.trailing_threshold_: thresholds.Threshold | None
+        try:
+            self.trailing_threshold_ = _make_threshold(self.settings_).fit(scores)
+        except InputError:  # a window's length of rows less than the threshold above had
+            self.trailing_threshold_ = None
 
     def _kinds(self) -> list[str]:
         return [kind.strip() for kind in self.settings_["score"].split("+")]
@@ -542,6 +562,8 @@ class Detector(BaseEstimator):
         mask: NDArray | None,
         *,
         details: bool,
+        aggregate: str | None = None,
+        first_row: int = 0,
         progress: Progress = quiet,
     ) -> SeriesScores:
         return score_series(
@@ -553,9 +575,10 @@ class Detector(BaseEstimator):
             kind=kind,
             samples=self.settings_["samples"],
             latent=self._latent,
-            aggregate=self.settings_["aggregate"],
+            aggregate=aggregate or self.settings_["aggregate"],
             details=details,
             imputations=self.settings_["imputations"],
+            first_row=first_row,
             seed=self.settings_["seed"],
             progress=progress,
         )
@@ -566,37 +589,30 @@ class Detector(BaseEstimator):
         whole: NDArray | None,
         starts: NDArray,
         mask: NDArray | None,
-        gaps: Any,
-        progress: Progress,
+        **options: Any,
     ) -> tuple[NDArray, SeriesScores]:
+        """What each variable adds to each row's score, before smoothing."""
         total, result = np.zeros((len(scaled), self.n_features_in_)), None
         for kind in self._kinds():
-            result = self._run(kind, scaled, whole, starts, mask, details=True, progress=progress)
+            result = self._run(kind, scaled, whole, starts, mask, details=True, **options)
             parts = np.asarray(result.contributions)
             for column, normaliser in enumerate(self._normalisers[kind]):
                 total[:, column] += normaliser.transform(parts[:, column])
         assert result is not None
         # a missing value adds nothing, a row without any value has no score
-        total = np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total)
-        return smooth(total, self.smooth_, gaps=gaps), result
+        return np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total), result
 
-    def _scores(
-        self,
-        scaled: NDArray,
-        whole: NDArray | None,
-        starts: NDArray,
-        mask: NDArray | None,
-        gaps: Any,
-        *,
-        progress: Progress = quiet,
+    def _points(
+        self, scaled: NDArray, whole: NDArray | None, starts: NDArray, mask: NDArray | None, **options: Any
     ) -> NDArray:
+        """Scores before smoothing."""
         if self.n_features_in_ > 1:
-            return self._contributions(scaled, whole, starts, mask, gaps, progress)[0].sum(axis=1)
+            return self._contributions(scaled, whole, starts, mask, **options)[0].sum(axis=1)
         total = np.zeros(len(scaled))
         for kind in self._kinds():
-            points = self._run(kind, scaled, whole, starts, mask, details=False, progress=progress).scores
+            points = self._run(kind, scaled, whole, starts, mask, details=False, **options).scores
             total += self._normalisers[kind][0].transform(points)
-        return smooth(total, self.smooth_, gaps=gaps)
+        return total
 
     def _prepared(self, series: Any) -> tuple[Series, NDArray, NDArray | None, NDArray, NDArray | None]:
         self._check_fitted()
@@ -639,7 +655,7 @@ class Detector(BaseEstimator):
             If the detector is not fitted, or the series does not fit it.
         """
         given, scaled, whole, starts, mask = self._prepared(series)
-        return self._scores(scaled, whole, starts, mask, given.gaps, progress=progress)
+        return smooth(self._points(scaled, whole, starts, mask, progress=progress), self.smooth_, gaps=given.gaps)
 
     def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
         """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
@@ -659,7 +675,8 @@ class Detector(BaseEstimator):
         Explanation
         """
         given, scaled, whole, starts, mask = self._prepared(series)
-        contributions, result = self._contributions(scaled, whole, starts, mask, given.gaps, progress)
+        contributions, result = self._contributions(scaled, whole, starts, mask, progress=progress)
+        contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
         scores = contributions.sum(axis=1)
         flags = self.threshold_.flags(scores)
         # a tail fitted on n scores says little about what is a hundred times rarer than one in n
@@ -726,6 +743,8 @@ class Detector(BaseEstimator):
                 "latent": None
                 if self._latent is None
                 else {"mean": self._latent.mean.tolist(), "precision": self._latent.precision.tolist()},
+                "trailing_threshold": self.trailing_threshold_ and self.trailing_threshold_.to_dict(),
+                "gap_limit": _limit_to_json(self.gap_limit_),
                 "calibration": {**self.calibration_, "scores": _thin(self.calibration_scores_)},
                 "training": {**self.training_, "history": self.history_.to_dict(orient="list")},
                 "collapse": _plain(self.collapse_),
@@ -777,6 +796,9 @@ class Detector(BaseEstimator):
             detector._latent = latent and LatentDistance(
                 np.asarray(latent["mean"], float), np.asarray(latent["precision"], float)
             )
+            trailing = info.get("trailing_threshold")
+            detector.trailing_threshold_ = trailing and thresholds.Threshold.from_dict(trailing)
+            detector.gap_limit_ = _limit_from_json(info.get("gap_limit"))
             calibration = dict(info["calibration"])
             detector.calibration_scores_ = np.asarray(calibration.pop("scores"), float)
             detector.calibration_ = calibration
@@ -934,6 +956,20 @@ def _whole(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} is {value!r}")
     return value
+
+
+def _limit_to_json(limit: Any) -> dict[str, float] | None:
+    if limit is None:
+        return None
+    return {"nanoseconds": int(limit.value)} if isinstance(limit, pd.Timedelta) else {"number": float(limit)}
+
+
+def _limit_from_json(limit: dict[str, float] | None) -> pd.Timedelta | float | None:
+    if limit is None:
+        return None
+    if "nanoseconds" in limit:
+        return pd.Timedelta(int(limit["nanoseconds"]), "ns")
+    return float(limit["number"])
 
 
 def _thin(scores: NDArray, most: int = 20_000) -> list[float]:
