@@ -18,7 +18,7 @@ import pytest
 
 from vaehelpers import cli, report
 
-COMMANDS = [[], ["report"], ["fit"], ["score"], ["data"], ["data", "list"], ["data", "fetch"]]
+COMMANDS = [[], ["report"], ["fit"], ["score"], ["watch"], ["data"], ["data", "list"], ["data", "fetch"]]
 TINY = ["--set", "timesteps=20", "--set", "steps=10", "--set", "units=4", "--set", "latent_dim=2", "--set", "smooth=10"]
 
 
@@ -369,10 +369,13 @@ def test_a_harmed_detector_folder_is_refused_and_runs_nothing(detector, capsys, 
 def test_interrupted_fit_keeps_the_best_so_far(fitted, place, capsys, good, monkeypatch):
     from vaehelpers import progress as module
 
+    pressed = []
+
     @contextlib.contextmanager
     def interrupting(enabled=None):
         def hook(stage, done, total):
-            if stage == "training" and 3 <= done < total:
+            if stage == "training" and 3 <= done < total and not pressed:
+                pressed.append(done)
                 raise KeyboardInterrupt
 
         yield hook
@@ -392,6 +395,129 @@ def test_a_second_interrupt_of_fit_leaves_nothing(fitted, place, capsys, good, m
 
     monkeypatch.setattr(Detector, "_calibrate", interrupted)
     refused(capsys, ["fit", good, "--out", "out", *TINY], "interrupted", status=130)
+
+
+# ---------------------------------------------------------------- watch
+
+
+def open_watch(*arguments):
+    command = [sys.executable, "-m", "vaehelpers.cli", "watch", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1)
+
+
+def rows_of(frame):
+    return [f"{when},{flow}\n" for when, flow in zip(frame["when"], frame["flow"])]
+
+
+def watched(capsys, text, *arguments, status=0):
+    """Run watch in this process, on a file as standard input."""
+    write("feed.txt", text)
+    with open("feed.txt") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", file)
+        assert cli.run(["watch", *arguments]) == status
+    captured = capsys.readouterr()
+    return [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def test_watch_gives_the_scores_of_the_whole(detector, capsys):
+    from vaehelpers.detector import Detector
+    from vaehelpers.stream import trailing_scores
+
+    frame = make_frame(60, seed=2)
+    rows, errors = watched(capsys, "when,flow\n" + "".join(rows_of(frame)), detector, "--quiet")
+    assert errors == ""
+    loaded = Detector.load(detector)
+    expected = trailing_scores(loaded, frame)
+    np.testing.assert_allclose([np.nan if row["score"] is None else row["score"] for row in rows], expected, rtol=1e-6)
+    assert [row["flag"] for row in rows] == loaded.trailing_threshold_.flags(expected).astype(int).tolist()
+    assert [row["time"] for row in rows] == frame["when"].astype(str).tolist()
+    lines = "".join(json.dumps({"when": str(when), "flow": flow}) + "\n" for when, flow in frame.to_numpy())
+    assert watched(capsys, lines, detector, "--quiet")[0] == rows
+
+
+def test_watch_tells_bad_lines_and_goes_on_or_stops(detector, capsys):
+    text = "when,flow\n2024-01-01,1\n2024-01-01 00:05,oops\n2024-01-01 00:10,2\n"
+    rows, errors = watched(capsys, text, detector)
+    assert [row["value"] for row in rows] == [1.0, 2.0]
+    assert errors == "line 3: 'oops' in 'flow' is not a number; left out\n"
+    rows, errors = watched(capsys, text, detector, "--strict", status=2)
+    assert [row["value"] for row in rows] == [1.0]
+    assert errors == "Error: line 3: 'oops' in 'flow' is not a number\n"
+
+
+def test_watch_refuses_what_it_cannot_use(detector, capsys):
+    for text, arguments, word in (
+        ("when,a,b\n2024-01-01,1,2\n", [detector], "the detector was fitted on flow"),
+        ("when,flow\n2024-01-01,1\n", [detector, "--value", "level"], "no column 'level'"),
+        ("when,flow\n2024-01-01,1\n", [detector, "--gap", "soon"], "gap_limit='soon'"),
+        ("ts,flow\n12,1\n", [detector], "give gap_limit as a number"),
+        ("1,2\n", [detector], "send a header first"),
+        ("", ["nowhere"], "nowhere holds no detector"),
+    ):
+        rows, errors = watched(capsys, text, *arguments, "--strict", status=2)
+        assert rows == []
+        assert errors.startswith("Error: ") and len(errors.splitlines()) == 1 and word in errors
+    assert watched(capsys, "ts,flow\n12,1\n80,1\n", detector, "--gap", "60")[0][1]["note"] == "gap"
+
+
+def test_watch_refuses_a_state_that_is_not_its_own(detector, capsys, place):
+    write("state.json", "{")
+    assert "no state of watch" in watched(capsys, "", detector, "--state", "state.json", status=2)[1]
+    Path("state.json").unlink()
+    rows, _ = watched(capsys, "when,flow\n2024-01-01,1\n", detector, "--state", "state.json", "--quiet")
+    assert len(rows) == 1
+    state = json.loads(Path("state.json").read_text())
+    state["stream"]["detector"] = "another"
+    write("state.json", json.dumps(state))
+    assert "another detector" in watched(capsys, "", detector, "--state", "state.json", status=2)[1]
+    assert "no state of watch" in watched(capsys, "", detector, "--state", detector, status=2)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), [(2, 130), (15, 143), (9, -9)], ids=["INT", "TERM", "KILL"])
+def test_watch_answers_at_once_and_goes_on_after_a_signal(detector, capsys, number, status):
+    frame = make_frame(50, seed=3)
+    rows = rows_of(frame)
+    whole, _ = watched(capsys, "when,flow\n" + "".join(rows), detector, "--quiet")
+    child = open_watch(detector, "--state", "state.json", "--quiet")
+    child.stdin.write("when,flow\n")
+    seen = []
+    for row in rows[:30]:
+        child.stdin.write(row)
+        seen.append(json.loads(child.stdout.readline()))  # before the next row is sent
+    until = time.monotonic() + 60
+    while json.loads(Path("state.json").read_text())["stream"]["rows"] < 30 and time.monotonic() < until:
+        time.sleep(0.02)
+    child.send_signal(number)
+    output, errors = child.communicate(timeout=60)
+    assert (child.returncode, output, errors) == (status, "", "")
+    # the feed goes on without a header, and repeats three rows
+    more, _ = watched(capsys, "".join(rows[27:]), detector, "--state", "state.json", "--quiet")
+    assert [row["note"] for row in more[:3]] == ["late", "late", "repeated"]
+    assert seen + more[3:] == whole
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_watch_ends_when_nobody_reads_and_loses_nothing(detector, capsys):
+    frame = make_frame(50, seed=3)
+    rows = rows_of(frame)
+    whole, _ = watched(capsys, "when,flow\n" + "".join(rows), detector, "--quiet")
+    child = open_watch(detector, "--state", "state.json", "--quiet")
+    child.stdin.write("when,flow\n" + "".join(rows[:20]))
+    child.stdin.flush()
+    seen = [json.loads(child.stdout.readline()) for _ in range(20)]
+    child.stdout.close()
+    child.stdin.write("".join(rows[20:25]))
+    child.stdin.flush()
+    assert child.wait(timeout=60) == 1
+    assert child.stderr.read() == ""
+    child.stdin.close()
+    child.stderr.close()
+    more, _ = watched(capsys, "".join(rows[21:]), detector, "--state", "state.json", "--quiet")
+    assert seen + more == whole
 
 
 # ---------------------------------------------------------------- data

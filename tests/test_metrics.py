@@ -198,11 +198,10 @@ def test_sliding_window_equals_its_twin(period):
 
 @given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.integers(-9, 9).map(float)))
 def test_sliding_window_of_short_series(series):
+    if np.ptp(series):  # equal peaks could tip either way in the last bit
+        series = series + 1e-3 * np.random.default_rng(0).normal(size=len(series))
     expected = 125 if np.ptp(series) == 0 else slow.sliding_window_slow(series)
-    # equal peaks may tip either way in the last bit
-    correlation = np.correlate(series - series.mean(), series - series.mean(), "full")[len(series) - 1 :]
-    result = metrics.sliding_window_of(series)
-    assert result == expected or correlation[result] == pytest.approx(correlation[expected])
+    assert metrics.sliding_window_of(series) == expected
 
 
 # ------------------------------------------------------------------------------------------------------- what must hold
