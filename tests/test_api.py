@@ -30,7 +30,7 @@ FLOORS = [
     {"stream"},
     {"museum", "plots", "findings"},
     {"narrative"},
-    {"report", "fleet", "bench"},
+    {"report", "fleet", "bench", "watch"},
     {"cli"},
 ]
 BESIDE = {
@@ -138,6 +138,7 @@ def test_lazy_names_lead_where_they_should():
         assert getattr(vaehelpers, name) is not None, name
     lazily = {name for name in vaehelpers.__all__ if name in MODULES}
     internal = {"blocks", "cli", "errors", "files", "findings", "narrative", "progress", "reading", "series", "tables"}
+    internal |= {"watch"}
     assert set(MODULES) - internal <= lazily
 
 

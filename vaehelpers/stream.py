@@ -126,6 +126,8 @@ class StreamingDetector:
         self.notes: list[str] = []
         self.gap_limit = _gap_limit(detector, gap_limit)
         self.threshold_, self._floor = _threshold(detector, self.gap_limit, calibration, self.notes)
+        # the detector's own need not be in every state, unless it moves
+        self._own = self.threshold_.sequential or calibration is not None
         if self.gap_limit is None:
             self.notes.append("the detector was fitted without times, so that gaps are not seen; give gap_limit")
         self.rows = 0
@@ -138,6 +140,17 @@ class StreamingDetector:
         self._window: NDArray[np.float32] = np.empty((0, features), np.float32)
         self._before: NDArray[np.float32] = np.full(features, np.nan, np.float32)  # last seen ahead of the window
         self._points: deque[float] = deque(maxlen=self.detector.smooth_)
+
+    def prepare(self) -> StreamingDetector:
+        """Compile now what the first rows, and the first unusual ones, would otherwise wait for; return itself."""
+        detector = self.detector
+        for largest in (0.0, 1e6):
+            for missing in (False, True):
+                window = np.full((detector.timesteps_, detector.n_features_in_), np.float32(detector.scaler_.mean_))
+                window[-1] += np.float32(largest * detector.scaler_.std_)
+                window[0, 0] = np.nan if missing else window[0, 0]
+                _points(detector, window, None, None)
+        return self
 
     # -- one row --------------------------------------------------------------------------------------------------
 
@@ -245,7 +258,7 @@ class StreamingDetector:
             "window": _to_json(self._window),
             "before": _to_json(self._before),
             "points": _to_json(np.asarray(self._points, float)),
-            "threshold": self.threshold_.to_dict(),
+            "threshold": self.threshold_.to_dict() if self._own else None,
             "floor": self._floor,
             "notes": self.notes,
         }
@@ -276,7 +289,9 @@ class StreamingDetector:
             stream = cls(detector, gap_limit=math.inf if limit == "never" else limit)
             if limit is None:
                 stream.gap_limit = None
-            stream.threshold_ = Threshold.from_dict(state["threshold"])
+            stream._own = state["threshold"] is not None
+            if stream._own:
+                stream.threshold_ = Threshold.from_dict(state["threshold"])
             stream._floor = float(state["floor"])
             stream.notes = [str(note) for note in state["notes"]]
             stream.rows = _whole(state["rows"])
