@@ -11,6 +11,7 @@ import contextlib
 import csv
 import dataclasses
 import datetime
+import errno
 import functools
 import hashlib
 import importlib.util
@@ -42,6 +43,12 @@ from vaehelpers.files import atomic_file, check_free
 from vaehelpers.metrics import auc_pr, auc_roc, sliding_window_of, vus
 from vaehelpers.progress import Progress, quiet
 from vaehelpers.tables import read_table
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = [
     "COLUMNS",
@@ -79,6 +86,7 @@ _PARTS = ("bench.csv", "bench.json", "bench.md")
 # what the figures depend on: a change here between two runs into one folder is told
 _CODE = ("baselines", "blocks", "data", "detector", "layers", "losses", "metrics", "model", "scores", "training")
 _RESAMPLES = 9_999
+_FITS = 25  # of a VAE by one process: TensorFlow keeps about 10 MB of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +282,9 @@ def read_published(path: str | os.PathLike[str]) -> pd.DataFrame:
     for name in names:
         if wrong[name].any():
             shown = table[name][wrong[name]].iloc[0]
-            raise InputError(f"{path}: column {name} holds {shown!r}; a figure of a detector is a number from 0 to 1")
+            raise InputError(
+                f"{path}: column {name} holds {str(shown)!r}; a figure of a detector is a number from 0 to 1"
+            )
     return values.set_axis(pd.Index(files, name="file")).astype(float)
 
 
@@ -406,6 +416,7 @@ class _Worker:
         self.cores, self.threads = list(cores), threads
         self.child: subprocess.Popen[str] | None = None
         self.log: Any = None
+        self.fits = 0
 
     def _start(self) -> subprocess.Popen[str]:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115
@@ -424,8 +435,11 @@ class _Worker:
         )  # fmt: skip
 
     def run(self, task: Mapping[str, Any], time_limit: float | None) -> dict[str, Any]:
-        if self.child is None or self.child.poll() is not None:
-            self.child = self._start()
+        if self.fits >= _FITS or (self.child is not None and self.child.poll() is not None):
+            self.close()
+        if self.child is None:
+            self.child, self.fits = self._start(), 0
+        self.fits += _is_vae(task["method"])
         child = self.child
         assert child.stdin is not None and child.stdout is not None
         late = threading.Event()
@@ -479,9 +493,17 @@ def _serve(cores: Sequence[int]) -> None:
     # whatever a library writes to stdout must not come between the answers
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, open(os.devnull, "w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), 1)
-        for line in sys.stdin:
-            answers.write(json.dumps(_do(json.loads(line))) + "\n")
+        tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+        while True:
+            answers.write(json.dumps(_do(json.loads(tasks.get()))) + "\n")
             answers.flush()
+
+
+def _listen(tasks: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        tasks.put(line)
+    os._exit(0)  # the parent has gone, however it went: nobody waits for the answer
 
 
 def _in_process(tasks: Sequence[Mapping[str, Any]]) -> Generator[dict[str, Any]]:
@@ -551,6 +573,27 @@ class _Store:
         self.table, self.record = folder / "bench.csv", folder / "bench.json"
         self.rows: dict[tuple[str, str, int | None], dict[str, Any]] = {}
         self.about: dict[str, Any] = {}
+        self.held: int | None = None
+
+    def lock(self) -> None:
+        """Keep other processes from writing here, until `close` or the end of this one; not on Windows."""
+        if fcntl is None:
+            return
+        self.held = os.open(self.table.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise InputError(
+                    f"another run is writing into {self.table.parent}; wait for it, or choose another folder"
+                ) from error
+            # a file system without locks: go on without
+
+    def close(self) -> None:
+        if self.held is not None:
+            os.close(self.held)
+            self.held = None
 
     def open(self) -> None:
         """Read what is there; a line that a crash cut short is dropped."""
@@ -831,12 +874,11 @@ def _verdicts(differences: pd.DataFrame) -> list[str]:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    head = f"| {' | '.join(map(str, table.columns))} |"
-    rule = (
-        "| " + " | ".join("---" if name in ("method", "kind", "series", "error") else "---:" for name in table) + " |"
-    )
-    lines = ["| " + " | ".join(str(value).replace("|", "\\|") for value in row) + " |" for row in table.to_numpy()]
-    return "\n".join([head, rule, *lines])
+    def line(cells: Iterable[Any]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    rule = ("---" if name in ("method", "kind", "series", "error") else "---:" for name in table)
+    return "\n".join([line(table), line(rule), *map(line, table.to_numpy())])
 
 
 def _number(value: Any, digits: int = 3) -> str:
@@ -1024,17 +1066,6 @@ def bench(
         "settings": json.loads(json.dumps(dict(settings or {}))),
         "data": {path.name: _hash(path) for path in files},
     }
-    store = _open_store(Path(out), asked, force)
-    begin = _now()
-    code = _code_hash()
-    if store.about.get("code_sha256", code) != code:
-        notes.append("the code of detector or baselines has changed since the first results here; --force starts over")
-    store.about = {
-        **asked,
-        "data": {**store.about.get("data", {}), **asked["data"]},
-        "code_sha256": store.about.get("code_sha256", code),
-        "runs": store.about.get("runs", []),
-    }
     run: dict[str, Any] = {
         "command": list(command) if command is not None else None,
         "methods": chosen,
@@ -1043,37 +1074,54 @@ def bench(
         "cores": len(_cores()),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "start": begin,
-        "end": begin,
+        "start": _now(),
+        "end": "",
     }
-    store.about["runs"].append(run)
-    store.note()
-    store.write(chosen)
-    wanted = _plan(files, chosen, run["seeds"])
+    with contextlib.closing(_open_store(Path(out), asked, force)) as store:
+        code = store.about.setdefault("code_sha256", _code_hash())
+        if code != _code_hash():
+            notes.append("the code has changed since the first results in this folder; --force starts over")
+        data = {**store.about.get("data", {}), **asked["data"]}
+        runs = [*store.about.get("runs", []), run]
+        store.about = {**asked, "data": data, "code_sha256": code, "runs": runs}
+        store.note()
+        store.write(chosen)
+        try:
+            _work(store, _plan(files, chosen, run["seeds"]), jobs, time_limit, progress)
+        finally:  # also after Ctrl-C: what is done is kept, and told
+            run["end"] = _now()
+            store.note()
+            store.write(chosen)
+            rows = store.frame()
+            means, differences = compare(rows, rivals)
+            text = _text(rows, means, differences, rivals, store.about, notes)
+            with atomic_file(Path(out) / "bench.md") as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return Benchmark(rows, means, differences, text, tuple(notes))
+
+
+def _work(
+    store: _Store,
+    wanted: Sequence[tuple[Path, str, int | None]],
+    jobs: int,
+    time_limit: float | None,
+    progress: Progress,
+) -> None:
+    """Evaluate what is not there or failed, and keep each row at once."""
+    fixed = {"preset": store.about["preset"], "settings": store.about["settings"]}
     missing = [
-        {"path": str(path), "method": method, "seed": seed, "preset": preset, "settings": asked["settings"]}
+        {"path": str(path), "method": method, "seed": seed, **fixed}
         for path, method, seed in wanted
         if store.rows.get((path.name, method, seed), {"error": "not there"})["error"]
     ]
     done = len(wanted) - len(missing)
     progress("evaluating", done, len(wanted))
     results = _in_workers(missing, jobs, time_limit) if jobs and missing else _in_process(missing)
-    try:
-        with contextlib.closing(results):
-            for row in results:
-                store.add(row)
-                done += 1
-                progress("evaluating", done, len(wanted))
-    finally:
-        run["end"] = _now()
-        store.note()
-        store.write(chosen)
-        rows = store.frame()
-        means, differences = compare(rows, rivals)
-        text = _text(rows, means, differences, rivals, store.about, notes)
-        with atomic_file(Path(out) / "bench.md") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return Benchmark(rows, means, differences, text, tuple(notes))
+    with contextlib.closing(results):
+        for row in results:
+            store.add(row)
+            done += 1
+            progress("evaluating", done, len(wanted))
 
 
 def _plan(files: Sequence[Path], methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[Path, str, int | None]]:
@@ -1106,13 +1154,24 @@ def _published_for(
 
 def _open_store(out: Path, asked: Mapping[str, Any], force: bool) -> _Store:
     store = _Store(out)
-    if store.record.is_file() and not force:
-        store.open()
-        _check_same(store.about, asked, out)
-        return store
-    check_free(out, force=force)
-    for name in _PARTS:
-        (out / name).unlink(missing_ok=True)
+    going_on = store.record.is_file() and not force
+    if not going_on:
+        check_free(out, force=force)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot create the folder {out}: {error.strerror}; choose another place") from error
+    store.lock()
+    if going_on:
+        try:
+            store.open()
+            _check_same(store.about, asked, out)
+        except InputError:
+            store.close()
+            raise
+    else:
+        for name in _PARTS:
+            (out / name).unlink(missing_ok=True)
     return store
 
 
