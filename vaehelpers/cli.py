@@ -293,12 +293,19 @@ def fit(
 @click.argument("folder", metavar="DIR")
 @click.argument("series")
 @click.option("--out", metavar="FILE", required=True, help="Where to write; .csv, .parquet or .pq.")
+@click.option(
+    "--rows-at-once",
+    metavar="N",
+    type=int,
+    help="Read and score so many rows at a time; default: all of a file under 100 MB, else 250000.",
+)
 @_reading
 @_common
 def score(
     folder: str,
     series: str,
     out: str,
+    rows_at_once: int | None,
     time: str,
     value: tuple[str, ...],
     label: str,
@@ -312,6 +319,7 @@ def score(
     """
     import numpy as np
 
+    from vaehelpers.parts import Spool
     from vaehelpers.progress import terminal_progress
     from vaehelpers.report import check_table_path, open_series, scores_frame, start_tensorflow, write_table
 
@@ -319,6 +327,11 @@ def score(
     if series != "-" and Path(series).exists() and Path(out).exists() and Path(series).samefile(out):
         raise InputError(f"{out} is the series itself; name another file with --out")
     columns = _columns_of(folder)
+    if rows_at_once is not None or (series != "-" and Spool.check(series)):
+        _score_in_parts(folder, series, out, 250_000 if rows_at_once is None else rows_at_once, columns, quiet,
+                        time=time or None, values=value or None, label=label or None)  # fmt: skip
+        click.echo(out)
+        return
     data = open_series(series, time=time, value=value, label=label, data_dir=data_dir, allow_constant=True)
     data = _pick(data, columns)
     with terminal_progress(False if quiet else None) as progress:
@@ -334,6 +347,29 @@ def score(
     for note in data.notes:
         _remark(f"Note: {note}", quiet)
     click.echo(out)
+
+
+def _score_in_parts(
+    folder: str, series: str, out: str, rows: int, columns: Sequence[str], quiet: bool, **named: Any
+) -> None:
+    from vaehelpers.parts import Spool, write_scores
+    from vaehelpers.progress import terminal_progress
+    from vaehelpers.reading import read_series_parts
+    from vaehelpers.report import start_tensorflow
+
+    if rows < 1:
+        raise InputError(f"--rows-at-once {rows} must be at least 1")
+    if not Path(series).is_file():
+        raise InputError(f"only a file is read in parts, and {series} is none; leave out --rows-at-once")
+    parts = read_series_parts(series, rows=rows, known=columns, **named)
+    with terminal_progress(False if quiet else None) as progress, Spool(Path(out).absolute().parent) as spool:
+        spool.read((_pick(part, columns) for part in parts), progress=progress)
+        start_tensorflow()
+        from vaehelpers.detector import Detector
+
+        write_scores(Detector.load(folder), spool, out, rows=rows, progress=progress)
+    for note in spool.notes:
+        _remark(f"Note: {note}", quiet)
 
 
 @cli.command()

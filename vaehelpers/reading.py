@@ -121,6 +121,7 @@ def read_series_parts(
     time: str | None = None,
     values: str | Sequence[str] | None = None,
     label: str | None = None,
+    known: Sequence[str] = (),
 ) -> Iterator[Series]:
     """Read a series from a CSV or Parquet file part by part, for files that do not fit into memory.
 
@@ -134,6 +135,8 @@ def read_series_parts(
         Rows of a part; the last may be shorter.
     time, values, label
         As in `read_series`.
+    known : sequence of str, optional
+        Columns to take where `values` names none and the file has all of these.
 
     Yields
     ------
@@ -161,6 +164,8 @@ def read_series_parts(
     time_column, clock, order, behind = None, None, None, None
     for number, table in enumerate(read_table_parts(source, rows)):
         if not number:
+            if wanted is None and known and set(known) <= set(table.frame.columns):
+                wanted = list(known)
             _check_named(table, None if time == NO_TIMES else time, wanted, label)
             taken = set(wanted or ()) | {label}
             time_column, axis, clock = _find_times(table, time, taken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from vaehelpers.errors import InputError
 
-__all__ = ["Series", "format_step", "to_nanoseconds"]
+__all__ = ["Series", "format_step", "gap_bound", "to_nanoseconds"]
 
 Times = pd.DatetimeIndex | NDArray[Any]
 Step = pd.Timedelta | float
@@ -189,9 +190,9 @@ class Series:
         steps = _intervals(self.times)
         if steps is None or self.step is None:
             return None
-        limit = GAP_FACTOR * float(np.median(steps))
-        if self.is_irregular:
-            limit = max(limit, 3.0 * float(np.quantile(steps, 0.99)))
+        limit = gap_bound(
+            len(steps), lambda share: float(np.quantile(steps, share)), lambda bound: int((steps > bound).sum())
+        )[0]
         return pd.Timedelta(round(limit), "ns") if isinstance(self.times, pd.DatetimeIndex) else limit
 
     @cached_property
@@ -200,8 +201,9 @@ class Series:
         steps = _intervals(self.times)
         if steps is None or not len(steps):
             return False
-        n_long = int(np.count_nonzero(steps > GAP_FACTOR * np.median(steps)))
-        return n_long > max(IRREGULAR_COUNT, IRREGULAR_SHARE * len(steps))
+        return gap_bound(
+            len(steps), lambda share: float(np.quantile(steps, share)), lambda bound: int((steps > bound).sum())
+        )[1]
 
     @cached_property
     def gaps(self) -> NDArray[np.int64]:
@@ -276,6 +278,34 @@ class Series:
         if self.labels is not None:
             table["label"] = self.labels
         return pd.DataFrame(table)
+
+
+def gap_bound(n: int, quantile: Callable[[float], float], count_above: Callable[[float], int]) -> tuple[float, bool]:
+    """Interval above which there is a gap, and whether sampling is irregular: the rule of `Series.gap_limit`.
+
+    Parameters
+    ----------
+    n : int
+        Intervals, at least 1.
+    quantile : callable
+        Quantile of the intervals, of a share from 0 to 1.
+    count_above : callable
+        How many intervals are longer than this.
+
+    Returns
+    -------
+    bound : float
+    irregular : bool
+
+    Examples
+    --------
+    >>> steps = np.array([1.0] * 99 + [8.0])
+    >>> gap_bound(100, lambda share: float(np.quantile(steps, share)), lambda bound: int((steps > bound).sum()))
+    (1.5, False)
+    """
+    bound = GAP_FACTOR * quantile(0.5)
+    irregular = count_above(bound) > max(IRREGULAR_COUNT, IRREGULAR_SHARE * n)
+    return (max(bound, 3.0 * quantile(0.99)) if irregular else bound), irregular
 
 
 def format_step(step: Step) -> str:
