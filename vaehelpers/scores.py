@@ -569,7 +569,9 @@ def _scorer(
         total = tf.reduce_sum(values, axis=2)
         return (tf.where(nothing, np.nan, total) if masked else total), picture
 
-    key = (kind, samples, id(latent) if kind == "latent" else None, details, imputations, masked, aimed, single)
+    # by its numbers: the id of one that is gone may come again
+    distance = (latent.mean.tobytes(), latent.precision.tobytes()) if kind == "latent" and latent is not None else None
+    key = (kind, samples, distance, details, imputations, masked, aimed, single)
     return _cached(model, key, run.get_concrete_function)  # which looks at its arguments less often than `run`
 
 
