@@ -1,6 +1,7 @@
 """Quiet, deterministic TensorFlow for every test, before anything imports it."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,3 +10,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("MPLBACKEND", "agg")
 sys.path.insert(0, str(Path(__file__).parent))
+
+# tests send SIGINT to themselves and to children; a background job of a shell that has no job control ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
