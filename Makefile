@@ -51,12 +51,17 @@ nbval: setup  ## Execute every notebook and compare its checked cells
 	cd notebooks && ../$(BIN)/python -m pytest -p no:doctest -o addopts= -o testpaths= --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with ../tests/nbval.cfg -n 2 --dist loadfile .
 
+mutate: setup  ## Break helpers on purpose: a notebook cell must turn red for each (a quarter of an hour)
+	$(BIN)/python tests/mutate.py $(ARGS)
+
 notebooks: setup  ## Execute and normalize every notebook in place
 	$(BIN)/python tests/execute_notebooks.py $(ARGS)
 
 bench: setup  ## Benchmarks side by side with plain Keras and, where installed, PyTorch
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/scaling.py --largest 1000000
 	$(BIN)/python benchmarks/thresholds.py --seeds 20
 
 format: setup  ## Format code and notebooks
@@ -72,4 +77,4 @@ lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyprojec
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup report test lint pytest nbval notebooks bench format lock clean
+.PHONY: help setup report test lint pytest nbval mutate notebooks bench format lock clean

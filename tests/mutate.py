@@ -1,0 +1,171 @@
+"""Break a helper on purpose; at least one notebook cell must turn red. Prints a Markdown table; `make mutate`.
+
+    python tests/mutate.py [MUTATION ...] [--keep-going]
+
+Every mutation is one changed line in a copy of the package, put ahead of the real one by PYTHONPATH. The notebooks run
+under nbval as in `make nbval`, likely ones first, until one turns red. A mutation that no notebook notices fails the
+run: then a lesson claims something that no cell holds. Minutes, so not a part of `make test`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+NBVAL = [
+    *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:doctest", "-p", "no:cacheprovider", "-o", "addopts="),
+    *("-o", "testpaths=", "--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/nbval.cfg")),
+]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One line of the package, and the fault to put there."""
+
+    name: str
+    module: str
+    line: str
+    fault: str
+    first: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "noise of a fixed shape: one draw for the whole batch",
+        "layers",
+        "noise = keras.random.normal(ops.shape(mu), dtype=mu.dtype, seed=self.seed_generator)",
+        "noise = keras.random.normal((1, 1), dtype=mu.dtype, seed=self.seed_generator)",
+        ("03_sampling", "00_start_here"),
+    ),
+    Mutation(
+        "noise of a fixed shape: batches of 50",
+        "layers",
+        "noise = keras.random.normal(ops.shape(mu), dtype=mu.dtype, seed=self.seed_generator)",
+        "noise = keras.random.normal((50, 1), dtype=mu.dtype, seed=self.seed_generator)",
+        ("03_sampling", "00_start_here"),
+    ),
+    Mutation(
+        "KL of the wrong sign",
+        "losses",
+        "return 0.5 * (ops.square(mu) + (ops.expm1(log_var) - log_var))",
+        "return -0.5 * (ops.square(mu) + (ops.expm1(log_var) - log_var))",
+        ("04_loss",),
+    ),
+    Mutation(
+        "KL averaged over the latent, not summed",
+        "losses",
+        "return ops.sum(kl_per_dimension(mu, log_var), axis=-1)",
+        "return ops.mean(kl_per_dimension(mu, log_var), axis=-1)",
+        ("04_loss",),
+    ),
+    Mutation(
+        "window starts: the last window is forgotten",
+        "windows",
+        "starts = np.arange(first, end - timesteps + 1, stride, dtype=np.int64)",
+        "starts = np.arange(first, end - timesteps, stride, dtype=np.int64)",
+        ("01_windowing",),
+    ),
+    Mutation(
+        "windows to points: the edges are dropped",
+        "windows",
+        "return np.where(self._count > 0, values, np.nan)",
+        "return np.where(self._count == self._count.max(initial=1), values, np.nan)",
+        ("01_windowing", "06_thresholding"),
+    ),
+    Mutation(
+        "detector: scaler fitted on held-back rows too",
+        "detector",
+        "self.scaler_ = Scaler().fit(values[:fit_end])",
+        "self.scaler_ = Scaler().fit(values)",
+        ("10_bug_museum", "01_windowing"),
+    ),
+    Mutation(
+        "scaler: fitted anew on whatever it transforms",
+        "data",
+        "x -= self.mean_",
+        "self.fit(x); x -= self.mean_",
+        ("01_windowing", "10_bug_museum"),
+    ),
+)
+
+
+def mutated(mutation: Mutation, folder: Path) -> Path:
+    """Copy the package and put the fault into the copy; return the folder for PYTHONPATH."""
+    package = folder / "vaehelpers"
+    shutil.copytree(ROOT / "vaehelpers", package, ignore=shutil.ignore_patterns("__pycache__"))
+    path = package / f"{mutation.module}.py"
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutation.line) != 1:
+        raise click.ClickException(
+            f"{mutation.name}: {mutation.module}.py holds {text.count(mutation.line)} times, not once: {mutation.line}"
+        )
+    path.write_text(text.replace(mutation.line, mutation.fault), encoding="utf-8")
+    return folder
+
+
+def notebooks(first: tuple[str, ...]) -> list[Path]:
+    """All lessons, likely ones first; the report is a product and comes last."""
+    lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    return sorted(lessons, key=lambda path: (path.stem not in first, path.stem == "07_report", path.stem))
+
+
+def red_cell(path: Path, package: Path) -> str | None:
+    """Run one notebook with the package at hand; None if all cells are green, else the first red one."""
+    env = {**os.environ, "PYTHONPATH": str(package), "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    run = subprocess.run([*NBVAL, path.name], cwd=path.parent, env=env, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return None
+    cell = re.search(r"::Cell (\d+)", run.stdout[run.stdout.rfind("short test summary") :])
+    if run.returncode != 1 or cell is None:
+        raise click.ClickException(f"{path.name} did not run:\n{run.stdout[-2_000:]}{run.stderr[-2_000:]}")
+    return cell[1]
+
+
+def loaded_from(package: Path) -> bool:
+    """Whether Python takes the copy and not the installed package."""
+    command = [sys.executable, "-c", "import vaehelpers; print(vaehelpers.__file__)"]
+    env = {**os.environ, "PYTHONPATH": str(package)}
+    found = subprocess.run(command, env=env, cwd=package, capture_output=True, text=True, check=True).stdout.strip()
+    return Path(found).resolve().is_relative_to(package.resolve())
+
+
+@click.command(help=__doc__)
+@click.argument("names", nargs=-1)
+@click.option("--keep-going", is_flag=True, help="Look for every notebook that turns red, not only the first.")
+def main(names: tuple[str, ...], keep_going: bool) -> None:
+    chosen = [each for each in MUTATIONS if not names or any(name in each.name for name in names)]
+    if not chosen:
+        raise click.ClickException("no mutation is called so; there are: " + "; ".join(m.name for m in MUTATIONS))
+    rows, survived = ["| fault | in | turns red |", "| --- | --- | --- |"], []
+    for mutation in chosen:
+        begin, caught = time.monotonic(), []
+        with tempfile.TemporaryDirectory() as place:
+            package = mutated(mutation, Path(place))
+            if not loaded_from(package):
+                raise click.ClickException("Python does not take the mutated copy; is PYTHONPATH ignored?")
+            for path in notebooks(mutation.first):
+                cell = red_cell(path, package)
+                if cell is not None:
+                    caught.append(f"`{path.stem}`, cell {cell}")
+                    if not keep_going:
+                        break
+        survived += [] if caught else [mutation.name]
+        rows.append(f"| {mutation.name} | `{mutation.module}` | {'; '.join(caught) or 'nothing'} |")
+        click.echo(f"{mutation.name}: {rows[-1]} {time.monotonic() - begin:.0f} s", err=True)
+    click.echo("\n".join(rows))
+    if survived:
+        raise click.ClickException("no notebook notices: " + "; ".join(survived))
+
+
+if __name__ == "__main__":
+    main()
