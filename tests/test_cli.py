@@ -332,6 +332,25 @@ def test_score_refuses_what_it_cannot_use(detector, capsys, good):
     refused(capsys, ["score", detector, "short.csv", "--out", "scores.csv"], "8 rows", "20")
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_score_in_parts_writes_the_same_table(detector, capsys, ending):
+    frame = make_frame(500, seed=1)
+    frame.loc[100:130, "flow"] = np.nan
+    frame.drop(index=range(300, 340)).to_csv("new.csv", index=False)
+    for name, more in (("whole", []), ("parts", ["--rows-at-once", "90"])):
+        assert cli.run(["score", detector, "new.csv", "--out", f"{name}.{ending}", "--quiet", *more]) == 0
+        assert capsys.readouterr().out == f"{name}.{ending}\n"
+    read = pd.read_csv if ending == "csv" else pd.read_parquet
+    pd.testing.assert_frame_equal(read(f"parts.{ending}"), read(f"whole.{ending}"), rtol=1e-5)
+    assert sorted(path.name for path in Path().iterdir() if path.name.startswith((".", "vaehelpers"))) == []
+
+
+def test_score_in_parts_refuses_what_it_cannot_use(detector, capsys, good):
+    refused(capsys, ["score", detector, good, "--out", "s.csv", "--rows-at-once", "0"], "--rows-at-once 0", "1")
+    refused(capsys, ["score", detector, "-", "--out", "s.csv", "--rows-at-once", "9"], "only a file")
+    refused(capsys, ["score", detector, "no.csv", "--out", "s.csv", "--rows-at-once", "9"], "no.csv")
+
+
 def edit(folder, **changes):
     path = Path(folder) / "detector.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
