@@ -81,7 +81,7 @@ def draw(sizes: list[int], seconds: dict[tuple[str, int], float], path: Path) ->
     from vaehelpers.plots import OKABE_ITO, new_axes
 
     fig, ax = new_axes()
-    for way, color, marker in zip(WAYS, ("blue", "vermillion"), "os"):
+    for way, color, marker in zip(WAYS, ("blue", "vermilion"), "os"):
         ax.loglog(sizes, [seconds[way, n] for n in sizes], color=OKABE_ITO[color], marker=marker, label=way)
     ax.set(xlabel="rows", ylabel="seconds")
     ax.legend(frameon=False)
