@@ -116,6 +116,12 @@ def test_kl_is_zero_at_the_prior_alone_and_precise_beside_it():
     assert float(kl_divergence([[0.0]], [[2.0]])[0]) > 0.4
 
 
+@pytest.mark.parametrize("log_var", [[[np.float64(-2)]], [[-2]], np.float32([[-2]]), np.float64([[-2]])])
+def test_kl_takes_lists_and_arrays_of_unlike_dtypes(log_var):
+    assert float(kl_divergence([[0.0]], log_var)[0]) == pytest.approx(0.5 * (math.exp(-2) - 1 + 2), rel=1e-6)
+    assert float(kl_divergence(np.float64([[0]]), log_var)[0]) == pytest.approx(0.5 * (math.exp(-2) - 1 + 2), rel=1e-6)
+
+
 def test_kl_refuses_shapes_that_would_broadcast():
     with pytest.raises(InputError, match=r"\(50, 1\).*\(50, 8\)"):
         kl_divergence(np.zeros((50, 1)), np.zeros((50, 8)))

@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike, NDArray
@@ -205,6 +206,8 @@ def kl_per_dimension(mu: Any, log_var: Any) -> Any:
     [[0.0, 2.0]]
     """
     mu, log_var = ops.convert_to_tensor(mu), ops.convert_to_tensor(log_var)
+    dtype = keras.backend.result_type(mu.dtype, log_var.dtype, float)  # a list of floats beside NumPy's float64
+    mu, log_var = ops.cast(mu, dtype), ops.cast(log_var, dtype)
     if len(mu.shape) != len(log_var.shape) or any(
         a is not None and b is not None and a != b for a, b in zip(mu.shape, log_var.shape)
     ):
@@ -738,8 +741,8 @@ class GaussianLearned(_Scaled):
 
     Notes
     -----
-    Without a floor the likelihood is unbounded. Even with one, the decoder can explain an anomaly away by a wide
-    variance: measured in 04_loss.ipynb. The second channel is the log-variance before the (smooth) floor.
+    Without a floor the likelihood is unbounded. A wide variance could also explain an anomaly away; on the pump it does
+    not (04_loss.ipynb measures it). The second channel is the log-variance before the (smooth) floor.
     Source: Kingma and Welling (2014), appendix C.2.
 
     Examples
