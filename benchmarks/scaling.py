@@ -109,8 +109,10 @@ def main(largest: int, repeats: int, out: Path | None, plot: Path | None, job: t
         with click.progressbar(jobs, label="measuring", file=sys.stderr) as bar:
             for way, n in bar:
                 command = [sys.executable, __file__, "--work", str(Path(place, "detector")), way, str(n)]
-                answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-                found.setdefault((way, n), []).append(json.loads(answer.splitlines()[-1]))
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    raise click.ClickException(f"scoring {n:,} rows ({way}) failed:\n{done.stderr}")
+                found.setdefault((way, n), []).append(json.loads(done.stdout.splitlines()[-1]))
     seconds = {key: statistics.median(run["seconds"] for run in runs) for key, runs in found.items()}
     memory = {key: statistics.median(run["bytes"] for run in runs) / MIB for key, runs in found.items()}
     lines = ["| rows | " + " | ".join(f"{way}: s | us per row | MiB" for way in WAYS) + " |", "| ---: " * 7 + "|"]

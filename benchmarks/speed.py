@@ -73,15 +73,12 @@ def ours() -> Measure:
     return measure
 
 
-def plain_keras() -> Measure:
+def keras_vae():  # type: ignore[no-untyped-def]
+    """The same model of stock layers, to be trained by `model.fit`, and the loss that goes with it."""
     import keras
-    import numpy as np
-    import tensorflow as tf
     from keras import layers, ops
 
     class Plain(keras.Model):
-        """The same model of stock layers, trained by `model.fit`."""
-
         def __init__(self) -> None:
             super().__init__()
             self.encoder = layers.LSTM(UNITS)
@@ -103,11 +100,19 @@ def plain_keras() -> Measure:
     def nll(x, y):  # type: ignore[no-untyped-def]
         return 0.5 * ops.log(ops.mean(ops.square(x - y)) + 1e-6)
 
+    return Plain(), nll
+
+
+def plain_keras() -> Measure:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
     series = pump()
     windows = np.lib.stride_tricks.sliding_window_view(series[:20_099, 0], TIMESTEPS)[..., None].copy()
 
     def measure(what: str, batch: int, seconds: float) -> float:
-        model = Plain()
+        model, nll = keras_vae()
         if what == "score":
             data = tf.data.Dataset.from_tensor_slices(windows).batch(batch)
             model(windows[:2])
