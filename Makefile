@@ -51,7 +51,7 @@ nbval: setup  ## Execute every notebook and compare its checked cells
 	cd notebooks && ../$(BIN)/python -m pytest -p no:doctest -o addopts= -o testpaths= --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with ../tests/nbval.cfg -n 2 --dist loadfile .
 
-mutate: setup  ## Break helpers on purpose: a notebook cell must turn red for each (a quarter of an hour)
+mutate: setup  ## Break helpers on purpose: a notebook cell must turn red for each (a few minutes)
 	$(BIN)/python tests/mutate.py $(ARGS)
 
 notebooks: setup  ## Execute and normalize every notebook in place
@@ -63,6 +63,7 @@ bench: setup  ## Benchmarks side by side with plain Keras and, where installed, 
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/scaling.py --largest 1000000
 	$(BIN)/python benchmarks/thresholds.py --seeds 20
+	$(BIN)/python benchmarks/asker.py
 
 format: setup  ## Format code and notebooks
 	$(BIN)/ruff check --fix .
