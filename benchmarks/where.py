@@ -5,8 +5,8 @@
 The model of `speed.py`. Every line times one compiled function on the same windows, the batch in as many pieces side
 by side as there are cores; medians of interleaved repeats. The last column holds it against the whole score,
 `score_series`, which also cuts out the windows and lays errors back onto rows. "matrix products" does nothing but the
-recurrent products of both LSTMs, step after step in two halves: what an LSTM written in TensorFlow's own products cannot
-fall below.
+recurrent products of both LSTMs, step after step in two halves: no LSTM written in TensorFlow's own products can fall
+below that.
 """
 
 from __future__ import annotations
