@@ -35,7 +35,8 @@ from vaehelpers.report.text import (
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 def _partners(data: Series, first: int, last: int) -> list[int]:

@@ -14,7 +14,8 @@ from vaehelpers.detectors.tables import scores_frame
 
 if TYPE_CHECKING:
     from vaehelpers.data.series import Series
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 def save_results(
