@@ -33,8 +33,11 @@ LEAST_PIECES = 12
 EXTRAPOLATION = 5.0
 """Events this many times rarer than one in the calibration rows are the rarest that a promise may be about."""
 
-END_DROP = 1.0
-"""An incident ends where the score falls to what is 10**END_DROP times as frequent as at its start line."""
+END_DROP = 0.5
+"""An incident ends where the score falls to what is 10**END_DROP times as frequent as at its start line ..."""
+
+CHANCE_TO_CHAIN = 0.1
+"""... unless chance would then prolong more than this share of the incidents by one cool-down."""
 
 _USABLE_PIECES = 6  # fewer blocks say too little about a scale to let it raise alarms
 _LEAST_ROWS = 8
@@ -181,7 +184,8 @@ class AlarmLine:
     @property
     def end(self) -> float:
         """Point score below which an incident ends."""
-        return self.start - END_DROP
+        rarest = math.log10(max(self.cooldown, 1) / CHANCE_TO_CHAIN)
+        return min(self.start, max(self.start - END_DROP, rarest))
 
     @property
     def supported(self) -> float:

@@ -1,8 +1,8 @@
 """From point scores to incidents: one implementation for a whole series and for rows as they come.
 
 Rows at or above the end line belong to one incident as long as no more than the cool-down lies between them, and an
-incident has to reach the start line once. The cool-down grows with the incident, to half of its length so far: what
-has lasted for a day is not over after an hour of calm, and a series that has changed raises one alarm, not fifty.
+incident has to reach the start line once. The cool-down grows with the incident, to half of its rows so far: what has
+lasted for a day is not over after an hour of calm, and a series that has changed raises one alarm, not fifty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vaehelpers.errors import InputError
 
 __all__ = ["Incident", "IncidentTracker", "find_incidents", "incident_table"]
 
-_PATIENCE = 0.5  # share of an incident's length that its cool-down grows to
+_PATIENCE = 0.5  # share of an incident's rows that its cool-down grows to
 
 
 class Incident(NamedTuple):
@@ -57,7 +57,7 @@ class IncidentTracker:
     start, end : float
         Point scores at which an incident starts, and below which a row no longer belongs to it.
     cooldown : int
-        Rows below the end line until an incident is over; grows to half of the incident's length.
+        Rows below the end line until an incident is over; grows to half of the incident's rows at or above that line.
     min_rows : int, default 1
         Rows at or above the end line before the alarm is raised.
 
@@ -139,7 +139,7 @@ class IncidentTracker:
 
     def _over(self, row: int | None = None) -> bool:
         calm = (self.row if row is None else row) - self._last - 1
-        return calm > max(self.cooldown, int(_PATIENCE * (self._last - self._first + 1)))
+        return calm > max(self.cooldown, int(_PATIENCE * self._points))
 
     def _incident(self) -> Incident:
         return Incident(self._first, self._last, self._peak, self._score, self._points)

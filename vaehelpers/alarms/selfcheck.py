@@ -43,7 +43,7 @@ class SelfCheck:
     realised : int or None
         Incidents on held-back normal rows; None where there are none.
     share_above : float
-        Share of the judged rows above the start line.
+        Share of the judged rows above the start line, or of the held-back rows where theirs is higher.
     highest : float
         Highest point score.
     """
@@ -106,6 +106,8 @@ def self_check(
         quiet = line.point_scores(held_back).score
         promised = float(np.isfinite(quiet).sum() / line.promise.rows_between)
         realised = len(_incidents(line, quiet, None))
+        above = float(np.mean(quiet[np.isfinite(quiet)] >= line.start)) if np.isfinite(quiet).any() else 0.0
+        share = max(share, above)
     status, reason = line.status, line.reason
     if status == "ok":
         doubt = _doubt(line, scores, reference, known.sum(), highest, share, promised, realised, point, gaps)
