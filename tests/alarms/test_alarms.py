@@ -24,7 +24,7 @@ from vaehelpers.alarms import (
     time_scales,
 )
 from vaehelpers.alarms.tails import block_maxima, fit_tail, nearly_independent
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 
 
 def noise(n, seed=0):

@@ -212,11 +212,11 @@ def test_bad_input_names_both_numbers():
         MovingZScore().fit(np.arange(9.0)).decision_function(np.zeros((9, 2)))
     with pytest.raises(InputError, match="holds no number"):
         MovingZScore().fit([np.nan, np.nan])
-    with pytest.raises(InputError, match="empty"):
+    with pytest.raises(InputError, match="hold nothing"):
         MovingZScore().fit([])
     with pytest.raises(InputError, match="not a number"):
         MovingZScore().fit(["a", "b"])
-    with pytest.raises(InputError, match=r"needs \(n,\)"):
+    with pytest.raises(InputError, match="look like windows"):
         MovingZScore().fit(np.zeros((2, 2, 2)))
     with pytest.raises(InputError, match="smooth=0"):
         MovingZScore(smooth=0).fit(np.arange(9.0))

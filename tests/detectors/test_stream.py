@@ -418,7 +418,7 @@ def test_parts_equal_the_whole(which, request, data):
     assert max(asked) <= rows + 2 * (8 - 1 + 5 // 2)
 
 
-@pytest.mark.parametrize("setting", [{"score": "elbo", "samples": 2}, {"aggregate": "median"}, {"smooth": 12}])
+@pytest.mark.parametrize("setting", [{"kind": "elbo", "samples": 2}, {"aggregate": "median"}, {"smooth": 12}])
 def test_parts_equal_the_whole_in_other_settings(setting):
     detector = Detector(**{**QUICK, **setting}).fit(normal())
     values = normal(300, seed=2)

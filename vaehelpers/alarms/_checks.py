@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaehelpers.errors import InputError
-from vaehelpers.thresholds import _count as count
-from vaehelpers.thresholds import _number as number
-from vaehelpers.thresholds import _Reader as Reader
+from vaehelpers.common.checks import Reader, count, number
+from vaehelpers.common.errors import InputError
 
 __all__ = ["Floats", "Reader", "as_mapping_of_scores", "as_row_numbers", "as_rows", "count", "number"]
 

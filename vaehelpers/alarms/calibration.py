@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms._checks import Floats, Reader, as_mapping_of_scores, as_rows, count, number
 from vaehelpers.alarms.tails import Tail, fit_tail
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 from vaehelpers.windows import smooth
 
 __all__ = ["SCALES", "AlarmLine", "PointScores", "Promise", "calibrate", "scale_reach", "time_scales"]

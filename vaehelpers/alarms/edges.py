@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vaehelpers.alarms._checks import Floats, as_rows, as_table
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 
 __all__ = ["KINDS", "kind_of", "refine_edges", "usual_error"]
 

@@ -19,7 +19,7 @@ from vaehelpers.alarms._checks import Floats, Reader, as_row_numbers, as_rows, a
 from vaehelpers.alarms.calibration import AlarmLine
 from vaehelpers.alarms.edges import kind_of, refine_edges, usual_error
 from vaehelpers.alarms.severity import severity
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 
 __all__ = ["Incident", "IncidentTracker", "find_incidents", "incident_table"]
 

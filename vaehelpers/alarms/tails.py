@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from scipy.stats import rankdata
 
 from vaehelpers.alarms._checks import Floats, Reader
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 
 __all__ = ["MIN_BLOCK", "POWERS", "Tail", "block_maxima", "fit_tail", "nearly_independent"]
 

@@ -19,6 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from vaehelpers.alarms import (
+    AlarmLine,
+    Promise,
+    SelfCheck,
+    calibrate,
+    incident_table,
+    scale_reach,
+    self_check,
+    time_scales,
+)
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
@@ -30,6 +40,7 @@ from vaehelpers.thresholds.flagged import events
 from vaehelpers.windows import dominant_period, fill_between, smooth, window_starts
 
 LARGEST = 1e6  # training deviations; squares stay finite in float32
+EVENT_COLUMNS = ("start", "end", "peak", "severity", "at_least", "score", "kind", "p_value", "n_points", "contributed")
 
 
 class NotFitted(InputError, NotFittedError):
@@ -103,7 +114,12 @@ class Explanation:
         Reconstruction and the band of two standard deviations around it, in the units of the series; NaN where a
         method has none.
     events : DataFrame
-        start, end, peak, score, p_value, n_points, first, last, peak_row, contributed.
+        Incidents, worst first: start, end, peak, severity, at_least, score, kind, p_value, n_points, contributed,
+        first, last, peak_row, scale; see `vaehelpers.alarms.incident_table`. `score` is the highest row score.
+    point_scores : ndarray, shape (n,)
+        Log10 of the rows in which one such event is expected by chance; what incidents are made of. NaN without a line.
+    check : SelfCheck or None
+        Whether the alarms can be trusted, and why: status and reason. None where no line was drawn.
     """
 
     scores: NDArray
@@ -114,6 +130,8 @@ class Explanation:
     lower: NDArray
     upper: NDArray
     events: pd.DataFrame
+    point_scores: NDArray
+    check: SelfCheck | None
 
 
 class BaseDetector(BaseEstimator):
@@ -201,6 +219,7 @@ class BaseDetector(BaseEstimator):
         self.gap_limit_ = given.gap_limit
         self.timesteps_ = self._window_length(values, settings["timesteps"])
         self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
+        self._promise_ = self._promise(given)
         self._fit(values, given, progress)
         self.fit_seconds_ = time.perf_counter() - begin
         return self
@@ -261,6 +280,24 @@ class BaseDetector(BaseEstimator):
                 )
         self.threshold_: Threshold = make_rule(self.settings_).fit(usable)
         self.notes_ += self.threshold_.notes_
+        if self._own_part():
+            return  # the line is drawn when everything is learned, on the rows that are judged
+        scales = self._time_scales(prepared, progress)
+        held = {name: np.where(np.arange(len(prepared)) >= val_end, values, np.nan) for name, values in scales.items()}
+        trained = {name: values[:fit_end] for name, values in scales.items()}
+        if held_back:
+            self._draw_alarm_line(held, self._promise_, trained)
+        else:
+            self._draw_alarm_line(scales, self._promise_)
+
+    def _own_part(self) -> bool:
+        """Whether the training part may hold anomalies, as where a series is its own."""
+        return self.settings_["contamination"] > 0
+
+    def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
+        """Draw the line of a series that is its own training part, by what the finished detector says of it."""
+        if self._own_part():
+            self._draw_alarm_line(self._time_scales(prepared, progress), self._promise_)
 
     # -- prepare --------------------------------------------------------------------------------------------------
 
@@ -419,9 +456,17 @@ class BaseDetector(BaseEstimator):
         return -self.decision_function(series)
 
     def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
-        """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
-        scores = self.decision_function(series, progress=progress)
+        """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,).
+
+        Anomalous are the rows of incidents above the alarm line. Where that line promises nothing (`alarm_line_`), they
+        are the rows above `threshold_`.
+        """
+        given, prepared = self._ready(series)
         self._check_calibrated()
+        if self._promises():
+            scales = self._time_scales(prepared, progress)
+            return self._marks(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
+        scores = smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
         return self.threshold_.flags(scores).astype(np.int64)
 
     def fit_predict(self, series: Any, y: Any = None) -> NDArray[np.int64]:
@@ -458,12 +503,82 @@ class BaseDetector(BaseEstimator):
         contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
         scores = contributions.sum(axis=1)
         self._check_calibrated()
-        flags = self.threshold_.flags(scores)
         p_values = self.p_values(scores)
-        found = events(flags, scores, times=given.times, p_values=p_values, merge=self.timesteps_ // 2)
-        found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
         expected, lower, upper = map(self.scaler_.inverse_transform, bands)
-        return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found)
+        points, check = np.full(len(scores), np.nan), None
+        if self.alarm_line_ is None:
+            flags = self.threshold_.flags(scores)
+            found = events(flags, scores, times=given.times, merge=self.timesteps_ // 2)
+            found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
+        else:
+            scales = self._time_scales(prepared, progress)
+            points = self.alarm_line_.point_scores(scales).score
+            check = self_check(self.alarm_line_, scales, gaps=given.gaps)
+            found = self._incidents(scales, given, prepared, expected)
+            flags = self._marks(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
+        found["score"] = [_highest(scores[first : last + 1]) for first, last in zip(found["first"], found["last"])]
+        found["p_value"] = [_lowest(p_values[first : last + 1]) for first, last in zip(found["first"], found["last"])]
+        found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
+        found = found[[*EVENT_COLUMNS, *(name for name in found if name not in EVENT_COLUMNS)]]
+        return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found, points, check)
+
+    # -- alarms ---------------------------------------------------------------------------------------------------
+
+    def _promises(self) -> bool:
+        return self.alarm_line_ is not None and self.alarm_line_.status != "no promise"
+
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, NDArray]:
+        """Errors of rows, per variable, and of windows, summed; both at least 0. The same where a method has one."""
+        points = self.points(prepared, progress=progress)
+        return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
+
+    def _time_scales(self, prepared: Prepared, progress: Progress, rows: NDArray | None = None) -> dict[str, NDArray]:
+        """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
+        row_errors, windows = self._errors(prepared, progress)
+        self._row_errors = row_errors
+        total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
+        return time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=prepared.gaps)
+
+    def _draw_alarm_line(
+        self, scales: dict[str, NDArray], promise: Promise, trained: dict[str, NDArray] | None = None
+    ) -> None:
+        """Calibrate the line that promises so many false alarms per time; note why where none can be drawn."""
+        reach = {name: max(1, rows) for name, rows in scale_reach(self.timesteps_).items()}
+        try:
+            self.alarm_line_: AlarmLine | None = calibrate(
+                scales, promise, reach=reach, contaminated=self.settings_["contamination"] > 0, trained=trained
+            )
+        except InputError as error:
+            self.alarm_line_ = None
+            self.notes_.append(f"No alarm line was drawn: {error}")
+
+    def _promise(self, given: Series) -> Promise:
+        alarms, step = self.settings_["false_alarms"], given.step
+        if isinstance(step, pd.Timedelta) and step > pd.Timedelta(0):
+            return Promise.per_month(step, alarms)
+        return Promise(alarms)
+
+    def _incidents(
+        self, scales: dict[str, NDArray], given: Series, prepared: Prepared, expected: NDArray | None = None
+    ) -> pd.DataFrame:
+        assert self.alarm_line_ is not None
+        known = expected is not None and bool(np.isfinite(expected).any())
+        return incident_table(
+            self.alarm_line_,
+            scales,
+            row_errors=self._row_errors,
+            values=given.values if known else None,
+            expected=expected if known else None,
+            times=given.times,
+            gaps=given.gaps,
+        )
+
+    @staticmethod
+    def _marks(found: pd.DataFrame, n: int) -> NDArray[np.bool_]:
+        marks = np.zeros(n, bool)
+        for first, last in zip(found["first"], found["last"]):
+            marks[first : last + 1] = True
+        return marks
 
     def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
         """Contributions before smoothing, and what was expected with its band, in training deviations."""
@@ -535,6 +650,14 @@ def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> flo
 
     given = as_series(series)
     return float(vus_pr(labels, detector.decision_function(given), sliding_window_of(given.values)))
+
+
+def _highest(part: NDArray) -> float:
+    return float(np.nanmax(part)) if np.isfinite(part).any() else np.nan
+
+
+def _lowest(part: NDArray) -> float:
+    return float(np.nanmin(part)) if np.isfinite(part).any() else np.nan
 
 
 def _unnamed(series: Series) -> bool:

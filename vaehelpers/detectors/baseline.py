@@ -36,7 +36,7 @@ class Baseline(BaseDetector):
     ----------
     smooth : int, default 100
         Rows over which the score is averaged, centred. 1 = not at all.
-    timesteps, threshold, false_alarm_rate, max_missing, contamination, hold_back, refit, seed
+    timesteps, threshold, false_alarm_rate, false_alarms, max_missing, contamination, hold_back, refit, seed
         As for `Detector`. The threshold is drawn on rows that were held back; then, with `refit`, the baseline learns
         from all rows.
 
@@ -65,6 +65,9 @@ class Baseline(BaseDetector):
             self.notes_.append(f"No threshold was drawn: {error}")
         if self.settings_["refit"] and fit_end < n:
             self._learn_from(values, given, progress)
+            prepared = self.prepare(values, gaps=given.gaps, times=given.times)
+        if hasattr(self, "threshold_"):
+            self._finish_alarms(prepared, progress)
 
     def _learn_from(self, values: NDArray, given: Series, progress: Progress) -> None:
         self.scaler_ = Scaler().fit(values)

@@ -30,8 +30,7 @@ def make_baseline(name: str, **params: Any) -> Baseline:
     name : str
         One of `BASELINES`.
     **params
-        For its class. ``smooth``, ``timesteps`` and ``seed`` are accepted by all, and dropped where they mean nothing,
-        so that one set of settings serves a whole table.
+        For its class; those of every detector (``smooth``, ``timesteps``, ``seed``, ...) are accepted by all.
 
     Returns
     -------
@@ -47,15 +46,15 @@ def make_baseline(name: str, **params: Any) -> Baseline:
     --------
     >>> make_baseline("pca", smooth=200, n_components=4)
     WindowedPCA(n_components=4, smooth=200)
-    >>> make_baseline("moving_zscore", smooth=50, timesteps=96, seed=1)
-    MovingZScore(smooth=50)
+    >>> make_baseline("moving_zscore", smooth=50, seed=1)
+    MovingZScore(seed=1, smooth=50)
     """
     if name not in BASELINES:
         raise InputError(f"baseline {name!r} is unknown; choose one of {', '.join(BASELINES)}")
     known = BASELINES[name]().get_params()
-    unknown = set(params) - set(known) - {"smooth", "timesteps", "seed"}
+    unknown = set(params) - set(known)
     if unknown:
         raise InputError(
             f"baseline {name!r} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
-    return BASELINES[name](**{key: value for key, value in params.items() if key in known})
+    return BASELINES[name](**params)

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vaehelpers.alarms import AlarmLine
 from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder
@@ -107,6 +108,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                 "latent": None
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
+                "alarm_line": detector.alarm_line_ and detector.alarm_line_.to_dict(),
                 "trailing_threshold": detector.trailing_threshold_ and detector.trailing_threshold_.to_dict(),
                 "gap_limit": _limit_to_json(detector.gap_limit_),
                 "calibration": {**detector.calibration_, "scores": _thin(detector.calibration_scores_)},
@@ -174,7 +176,8 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
     detector.threshold_ = Threshold.from_dict(read.mapping("threshold"))
     scales = read.reader("normalisers")
     detector._normalisers = {}
-    for name in detector._kinds():
+    extra = ["error"] if info.get("alarm_line") else []  # what incidents find their edges by
+    for name in dict.fromkeys([*detector._kinds(), *extra, *(["error"] if "error" in scales.data else [])]):
         several = [Reader(one, f"normalisers, {name}") for one in scales.take(name)]
         if len(several) != n:
             raise InputError(f"{len(several)} normalisers of {name} for n_features={n}")
@@ -191,6 +194,8 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
         if precision.shape != (size, size) or not np.isfinite(precision).all():
             raise InputError(f"precision of shape {precision.shape} for latent_dim={size}")
         detector._latent = LatentDistance(mean, precision)
+    line = None if made == 1 else read.take("alarm_line")
+    detector.alarm_line_ = line and AlarmLine.from_dict(line)
     trailing = read.data.get("trailing_threshold")
     detector.trailing_threshold_ = trailing and Threshold.from_dict(trailing)
     detector.gap_limit_ = _limit_from_json(read.data.get("gap_limit"))

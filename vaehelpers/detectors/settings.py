@@ -168,6 +168,10 @@ SHARED = (
         unit="share of rows",
     ),
     Parameter(
+        "false_alarms", "float", 1.0, "False alarms that may be raised a month, or per 10,000 rows without times.",
+        low=1e-6, high=1e6, unit="a month",
+    ),
+    Parameter(
         "max_missing", "float", 0.5, "Largest share of missing values in a window.", low=0.0, high=1.0, unit="share"
     ),
     Parameter(

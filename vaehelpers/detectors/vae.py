@@ -71,7 +71,9 @@ class Detector(BaseDetector):
     threshold : str, default "pot"
         One of `vaehelpers.thresholds.THRESHOLDS`.
     false_alarm_rate : float, default 0.001
-        Share of normal rows that may be flagged.
+        Share of normal rows that may lie above `threshold_`.
+    false_alarms : float, default 1.0
+        False alarms that may be raised a month, or per 10,000 rows without times: the promise of `alarm_line_`.
     max_missing : float, default 0.5
         Largest share of missing values in a window.
     contamination : float, default 0.0
@@ -91,6 +93,8 @@ class Detector(BaseDetector):
     timesteps_, smooth_, n_features_in_ : int
     threshold_ : Threshold
         Fitted on `calibration_scores_`.
+    alarm_line_ : AlarmLine or None
+        What incidents are judged by, with its promise, or the reason why it makes none.
     trailing_threshold_ : Threshold or None
         Fitted on the trailing scores of the same rows: for streams, where a row knows nothing of later ones.
     gap_limit_ : Timedelta, float or None
@@ -168,6 +172,7 @@ class Detector(BaseDetector):
             everything = np.union1d(train_starts, self._unsuspicious(starts[starts + timesteps > fit_end]))
             self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
             self._measure_latent(prepared.scaled, everything)
+        self._finish_alarms(prepared, progress)
 
     def _train(
         self,
@@ -269,7 +274,7 @@ class Detector(BaseDetector):
         """What one unit of score is: the error on the training windows, per variable."""
         chosen = prepared.at(train_starts[:: max(1, len(train_starts) // 4_096)])
         self._normalisers: dict[str, list[Normaliser]] = {}
-        for kind in self._kinds():
+        for kind in dict.fromkeys([*self._kinds(), "error"]):
             sample = self._run(kind, chosen, details=True)
             assert sample.contributions is not None
             if kind in ("error", "window_error"):
@@ -345,6 +350,12 @@ class Detector(BaseDetector):
             points = self._run(kind, prepared, details=False, aggregate=aggregate, progress=progress).scores
             total += self._normalisers[kind][0].transform(points)
         return total
+
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, NDArray]:
+        parts = np.array(self._run("error", prepared, details=True, progress=progress).contributions)
+        for column, normaliser in enumerate(self._normalisers["error"]):
+            parts[:, column] = normaliser.transform(parts[:, column])
+        return parts, self.points(prepared, progress=progress)
 
     def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
         contributions, result = self._contributions(prepared, progress=progress)

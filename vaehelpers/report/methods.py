@@ -102,7 +102,7 @@ def compare_methods(
         The detector first.
     """
     methods = [Method(detector.model_name, found.scores, found.flags, found.events)]
-    shared = ("threshold", "false_alarm_rate", "contamination", "hold_back", "refit", "max_missing")
+    shared = ("threshold", "false_alarm_rate", "false_alarms", "contamination", "hold_back", "refit", "max_missing")
     same = {name: detector.settings_[name] for name in shared}
     for name in baselines:
         baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_, **same)
