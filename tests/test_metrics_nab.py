@@ -175,7 +175,7 @@ def test_bad_input(function):
         function([labels], [good], profile="lowfp")
     with pytest.raises(InputError, match="2 series have labels, 1"):
         function([labels, labels], [good])
-    with pytest.raises(InputError, match="series 1: .*999"):
+    with pytest.raises(InputError, match=r"series 1: .*999"):
         function([labels, labels], [good, good[1:]])
-    with pytest.raises(InputError, match="no.* window behind"):
+    with pytest.raises(InputError, match=r"no.* window behind"):
         function([np.zeros(1_000, int)], [good])

@@ -3,7 +3,8 @@
 `metrics.nab_score` judges one series. The benchmark adds the raw points of all its series first and normalises the
 sum: a detector that says nothing gets 0, one that flags the first row of each window and nothing else gets 100. Before
 that it picks, with the labels in hand and for each profile, the one threshold that scores best on the whole corpus.
-`nab_corpus` does the first with flags, `nab_sweep` the second with scores. Lesson: notebooks/08_honest_evaluation.ipynb.
+`nab_corpus` does the first with flags, `nab_sweep` the second with scores. Lesson:
+notebooks/08_honest_evaluation.ipynb.
 """
 
 from __future__ import annotations
