@@ -31,23 +31,20 @@ import click
 import numpy as np
 from speed import LATENT, TIMESTEPS, UNITS, keras_vae
 
-from vaehelpers.files import atomic_file
+from vaehelpers.common.files import atomic_file
 
 FIRST = 8_192
 
 
 def first_epoch_ours(series: np.ndarray, batch: int) -> None:
-    from vaehelpers.model import LSTMVAE
-    from vaehelpers.training import train
+    from vaehelpers.model import LSTMVAE, train
 
     model = LSTMVAE(TIMESTEPS, 1, LATENT, units=UNITS, linear_path=False)
     train(model, series, np.arange(FIRST), steps=-(-FIRST // batch), batch_size=batch, evaluations=1)
 
 
 def ours(series: np.ndarray, batch: int, epochs: int, patience: int) -> tuple[np.ndarray, int]:
-    from vaehelpers.model import LSTMVAE
-    from vaehelpers.scores import score_series
-    from vaehelpers.training import train
+    from vaehelpers.model import LSTMVAE, score_series, train
     from vaehelpers.windows import window_starts
 
     starts = window_starts(len(series), TIMESTEPS)
@@ -111,11 +108,12 @@ def work(way: str, what: str, batch: int, epochs: int, patience: int) -> dict[st
     pump = load_series("example")
     series = Scaler().fit(pump.values).transform(pump.values)
     if way == "vaehelpers":
-        from vaehelpers.layers import use_threads
+        from vaehelpers.model import use_threads
 
         use_threads()
-    import vaehelpers.scores
     import vaehelpers.training
+
+    import vaehelpers.scores
 
     assert vaehelpers.scores and vaehelpers.training  # what they import counts for neither side
     begin = time.perf_counter()

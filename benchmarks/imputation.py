@@ -22,12 +22,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from vaehelpers.common import Progress, terminal_progress
+from vaehelpers.common.files import atomic_file
 from vaehelpers.data import load_series
-from vaehelpers.detector import Detector
-from vaehelpers.files import atomic_file
+from vaehelpers.detectors import Detector
 from vaehelpers.metrics import sliding_window_of, vus_pr
-from vaehelpers.progress import Progress, terminal_progress
-from vaehelpers.scores import impute
+from vaehelpers.model import impute
 from vaehelpers.windows import PointAggregator, gather, window_starts
 
 SHARES = (0.05, 0.20, 0.40)

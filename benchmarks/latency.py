@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
-from vaehelpers.files import atomic_file
+from vaehelpers.common.files import atomic_file
 
 DETECTORS: dict[str, dict[str, Any]] = {
     "default (`fast`)": {},
@@ -45,8 +45,7 @@ def timed(call: Callable[[Any], Any], inputs: Iterable[Any]) -> list[float]:
 
 def measure(name: str, points: int, repeats: int, advance: Callable[[int], None]) -> list[tuple[str, str, list[float]]]:
     from vaehelpers.data import load_series
-    from vaehelpers.detector import Detector
-    from vaehelpers.stream import StreamingDetector
+    from vaehelpers.detectors import Detector, StreamingDetector
 
     pump = load_series("example")
     rows = pump.values[:, 0]
@@ -87,7 +86,7 @@ def markdown(results: list[tuple[str, str, list[float]]]) -> str:
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Turns of each.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table to this file.")
 def main(points: int, repeats: int, out: Path | None) -> None:
-    from vaehelpers.layers import use_threads
+    from vaehelpers.model import use_threads
 
     use_threads()
     logging.getLogger("vaehelpers").setLevel(logging.ERROR)

@@ -30,8 +30,8 @@ def wave(rows: int):  # type: ignore[no-untyped-def]
 
 def ours(rows: int) -> None:
     """Train and score through a Detector, as users do."""
-    from vaehelpers.detector import Detector
-    from vaehelpers.layers import use_threads
+    from vaehelpers.detectors import Detector
+    from vaehelpers.model import use_threads
 
     use_threads()
     series = wave(rows)

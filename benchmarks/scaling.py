@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
-from vaehelpers.files import atomic_file
+from vaehelpers.common.files import atomic_file
 
 WAYS = ("whole", "parts")
 MIB = 1 << 20
@@ -45,11 +45,10 @@ def peak() -> int:
 
 
 def work(folder: str, way: str, rows: int) -> None:
-    from vaehelpers.layers import use_threads
+    from vaehelpers.model import use_threads
 
     use_threads()
-    from vaehelpers.detector import Detector
-    from vaehelpers.stream import score_parts
+    from vaehelpers.detectors import Detector, score_parts
 
     detector = Detector.load(folder)
     with tempfile.TemporaryFile() as file:
@@ -98,7 +97,7 @@ def main(largest: int, repeats: int, out: Path | None, plot: Path | None, job: t
     if job:
         work(job[0], job[1], int(job[2]))
         return
-    from vaehelpers.detector import Detector
+    from vaehelpers.detectors import Detector
 
     logging.getLogger("vaehelpers").setLevel(logging.ERROR)
     sizes = [n for n in (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000) if n <= largest]

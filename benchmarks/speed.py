@@ -46,15 +46,13 @@ def repeat_for(seconds: float, windows: int, call: Callable[[], object]) -> floa
 
 
 def ours() -> Measure:
-    from vaehelpers.layers import use_threads
+    from vaehelpers.model import use_threads
 
     use_threads()
     import numpy as np
     import tensorflow as tf
 
-    from vaehelpers.model import LSTMVAE
-    from vaehelpers.scores import score_series
-    from vaehelpers.training import train
+    from vaehelpers.model import LSTMVAE, score_series, train
 
     series = pump()
     tf.random.set_seed(0)

@@ -25,14 +25,13 @@ import click
 import numpy as np
 from speed import LATENT, TIMESTEPS, UNITS, pump
 
-from vaehelpers.files import atomic_file
+from vaehelpers.common.files import atomic_file
 
 
 def parts(batch: int) -> dict[str, Callable[[], Any]]:
     import tensorflow as tf
 
-    from vaehelpers.model import LSTMVAE
-    from vaehelpers.scores import score_series
+    from vaehelpers.model import LSTMVAE, score_series
     from vaehelpers.windows import gather
 
     series = pump()
@@ -77,7 +76,7 @@ def parts(batch: int) -> dict[str, Callable[[], Any]]:
 @click.option("--repeats", type=click.IntRange(1), default=30, show_default=True, help="Of each, interleaved.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table to this file.")
 def main(batch: int, repeats: int, out: Path | None) -> None:
-    from vaehelpers.layers import use_threads
+    from vaehelpers.model import use_threads
 
     use_threads()
     jobs = parts(batch)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vaehelpers import Detector, load_series
-from vaehelpers.layers import use_threads
+from vaehelpers.model import use_threads
 from vaehelpers.plots import event_closeup, new_axes
 
 use_threads()

@@ -100,6 +100,6 @@ def test_wheel_carries_the_report_template_and_the_registry(tmp_path):
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         held = set(wheel.namelist())
     assert "vaehelpers/templates/07_report.ipynb" in held
-    assert "vaehelpers/nab_registry.txt" in held
+    assert "vaehelpers/data/nab_registry.txt" in held
     assert "vaehelpers/py.typed" in held
-    assert any(name.startswith("vaehelpers/html_template/") for name in held)
+    assert any(name.startswith("vaehelpers/report/html_template/") for name in held)

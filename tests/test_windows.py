@@ -6,7 +6,7 @@ import reference_windows as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaehelpers.errors import InputError
+from vaehelpers.common import InputError
 from vaehelpers.windows import (
     AGGREGATIONS,
     PointAggregator,

@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaehelpers.errors import InputError
+from vaehelpers.common.errors import InputError
 
 __all__ = [
     "AGGREGATIONS",

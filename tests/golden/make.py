@@ -17,9 +17,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
+from vaehelpers.common.files import atomic_folder
 from vaehelpers.data import Series
-from vaehelpers.detector import FORMAT, Detector
-from vaehelpers.files import atomic_folder
+from vaehelpers.detectors import Detector
+from vaehelpers.detectors.saved import FORMAT
 
 SMALL = {"timesteps": 16, "units": 4, "latent_dim": 2, "steps": 60, "batch_size": 32, "smooth": 5}
 DETECTORS = {
@@ -31,7 +32,7 @@ DETECTORS = {
             "encoder": "gru",
             "decoder": "repeat+state",
             "likelihood": "student-t",
-            "score": "error+latent",
+            "kind": "error+latent",
             "threshold": "conformal",
             "false_alarm_rate": 0.01,
         },

@@ -1,0 +1,145 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vaehelpers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from vaehelpers.data.series import Series
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _say(message: str, status: int) -> int:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    return status
+
+
+def _common(command: Command) -> Command:
+    command = click.option("--verbose", is_flag=True, help="Show the traceback of an error.")(command)
+    return click.option("--quiet", is_flag=True, help="No progress, no remarks.")(command)
+
+
+def _reading(command: Command) -> Command:
+    options = [
+        click.option("--time", metavar="COL", default="", help="Time column; default: the first that holds times."),
+        click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: all numeric."),
+        click.option("--label", metavar="COL", default="", help="Column of 0 (normal) and 1 (anomalous)."),
+        click.option("--data-dir", metavar="DIR", help="Where downloadable series lie; also VAEHELPERS_DATA."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _fitting(command: Command) -> Command:
+    options = [
+        click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
+        click.option(
+            "--set", "assignments", metavar="NAME=VALUE", multiple=True,
+            help="Any parameter of the report notebook or the detector; a wrong name lists the known ones.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _collect(preset: str, seed: int, assignments: Sequence[str], **columns: Any) -> dict[str, Any]:
+    """Options and --set into parameters of the report notebook; a parameter of the detector goes into `settings`."""
+    from vaehelpers.data import names
+    from vaehelpers.report import parameters
+
+    ours, detectors = parameters.parameters(), parameters.detector_parameters()
+    values: dict[str, Any] = {"preset": preset, "seed": seed}
+    further: list[str] = []
+    for name, text in map(_assignment, assignments):
+        if name in ours:
+            values[name] = text
+        elif name in detectors:
+            value = parameters.check_parameters({name: text}, detectors)[name]
+            further.append(f"{name}={value!r}")
+        else:
+            known = list(dict.fromkeys([*ours, *detectors]))
+            parameters.check_parameters({name: text}, {key: ours.get(key) or detectors[key] for key in known})
+    if further:
+        values["settings"] = ", ".join([*filter(None, [values.get("settings", "")]), *further])
+    given = {name: value for name, value in columns.items() if value}
+    if given.get("value"):
+        given["value"] = names.join_names(given["value"])
+    checked = parameters.check_parameters(values | given, ours)
+    for name in parameters.parse_settings(checked.get("settings", "")):
+        if name not in detectors:
+            parameters.check_parameters({name: ""}, detectors)
+    return checked
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text!r} is not NAME=VALUE")
+    return name.strip(), value
+
+
+def _remark(text: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def _interval(text: str | None) -> str | float | None:
+    """A number, or text for a Timedelta."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _columns_of(folder: str) -> list[str]:
+    """Columns that a saved detector was fitted on, read without TensorFlow; the full check is `Detector.load`."""
+    import json
+
+    path = Path(folder) / "detector.json"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no detector; name a folder that `vaehelpers fit` or a report wrote")
+    try:
+        columns = json.loads(path.read_text(encoding="utf-8"))["columns"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(name) for name in columns] if isinstance(columns, list) else []
+
+
+def _pick(data: Series, columns: Sequence[str]) -> Series:
+    """The columns that the detector knows, in its order, where the series has them all."""
+    import dataclasses
+
+    if not columns or tuple(columns) == data.columns:
+        return data
+    if not set(columns) <= set(data.columns):
+        if len(columns) != data.n_features:
+            raise InputError(
+                f"the series has {data.n_features} variables ({', '.join(data.columns)}); the detector was fitted on "
+                f"{len(columns)} ({', '.join(columns)})"
+            )
+        return data
+    where = [data.columns.index(name) for name in columns]
+    units = tuple(data.units[i] for i in where) if data.units else None
+    return dataclasses.replace(data, values=data.values[:, where], columns=tuple(columns), units=units)
+
+
+def _detector_settings(assignments: Sequence[str]) -> dict[str, Any]:
+    """--set into parameters of the Detector; the preset and the seed have options of their own."""
+
+    from vaehelpers.report import parameters
+
+    known = {name: it for name, it in parameters.detector_parameters().items() if name not in ("preset", "seed")}
+    return parameters.check_parameters(dict(map(_assignment, assignments)), known)

@@ -1,0 +1,71 @@
+"""`vaehelpers watch`: score rows as they come in."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vaehelpers.commands.options import _columns_of, _common, _interval, _remark
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--time", metavar="COL", default="", help="Time column; default: one called so, or that holds dates.")
+@click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: the detector's own.")
+@click.option("--gap", metavar="INTERVAL", help="Longer intervals are gaps: 10min, 90s, or a number; default: learned.")
+@click.option("--state", metavar="FILE", help="Go on from this file, and keep it: nothing is lost by a restart.")
+@click.option("--strict", is_flag=True, help="Stop at the first line that cannot be read.")
+@_common
+def watch(
+    folder: str,
+    time: str,
+    value: tuple[str, ...],
+    gap: str | None,
+    state: str | None,
+    strict: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Score rows as they come in, with the detector saved in DIR.
+
+    Reads CSV with a header, or JSON lines, from standard input; writes one line of JSON for each row at once: time,
+    value, score, p_value, flag, note. A row's score depends on the rows up to it alone. Ends with its input, or at
+    Ctrl-C.
+    """
+    from vaehelpers.commands.rows import RowReader, StopSignals, lines_of
+    from vaehelpers.commands.watching import load_state, save_state
+    from vaehelpers.commands.watching import watch as run_watch
+    from vaehelpers.common.tensorflow import start_tensorflow
+
+    columns = _columns_of(folder)
+    before = load_state(state) if state else None
+    reader = RowReader(columns, time=time, value=value, layout=before and before["layout"])
+    with StopSignals() as stop:
+        start_tensorflow()
+        from vaehelpers.detectors.stream import StreamingDetector
+        from vaehelpers.detectors.vae import Detector
+
+        detector = Detector.load(folder)
+        if before is None:
+            stream = StreamingDetector(detector, gap_limit=_interval(gap))
+        else:
+            stream = StreamingDetector.from_state(detector, before["stream"])
+        for note in stream.prepare().notes:
+            _remark(f"Note: {note}", quiet)
+
+        def save(pending: list[str]) -> None:
+            if state:
+                save_state(state, stream, reader, pending)
+
+        def write(line: str) -> None:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+        run_watch(
+            stream, reader, lines_of(sys.stdin.fileno(), stop), write, strict=strict, save=save,
+            complain=lambda text: click.echo(text, err=True), remark=lambda text: _remark(f"Note: {text}", quiet),
+            pending=before["pending"] if before else (),
+        )  # fmt: skip
+    if stop.number:
+        raise click.exceptions.Exit(128 + stop.number)

@@ -1,0 +1,631 @@
+"""The bug museum: small VAEs that are wrong on purpose, each with one fault that stands in published code.
+
+**Use nothing of this but `ToyVAE`, and not even that for work.** Every other class overrides one or two methods of it
+with a fault rebuilt from a public repository (in our own words; the place is named), so that notebook 10 and the tests
+can show which contract of `vaehelpers.contracts` catches it. The right building blocks are in `vaehelpers.model`.
+
+What was published where was found by reading; nobody's code was run, and the faults may have been mended since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from vaehelpers import windows
+from vaehelpers.contracts.functions import VAEFunctions
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+class ToyVAE:
+    """A small dense VAE without faults: window -> 32 -> mu, log_var -> z -> 32 -> window.
+
+    Its mathematics (`encode` to `loss`) is written in Keras operations, its data flow (`prepare` to `load`) in NumPy.
+    The exhibits override single methods.
+
+    Parameters
+    ----------
+    timesteps : int, default 32
+        T, samples.
+    latent_dim : int, default 4
+        d.
+    units : int, default 32
+        Width of both hidden layers.
+    seed : int, default 0
+        Seed of the first weights, of the batches and of the noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaehelpers.contracts.museum import ToyVAE
+    >>> series = np.sin(np.arange(200) / 5)[:, None].astype(np.float32)
+    >>> vae = ToyVAE(timesteps=16, latent_dim=2).fit(series, steps=5)
+    >>> vae.score(series).shape
+    (200,)
+    """
+
+    spread = "log_var"
+    aggregate = "mean"
+    sigma = 0.3  # of the Gaussian likelihood, in units of the scaled series
+    batch_size = 50  # the asker's
+
+    def __init__(self, *, timesteps: int = 32, latent_dim: int = 4, units: int = 32, seed: int = 0) -> None:
+        self.timesteps, self.latent_dim, self.units, self.seed = timesteps, latent_dim, units, seed
+        sizes = {"inward": (timesteps, units), "mu": (units, latent_dim), "spread_head": (units, latent_dim)}
+        sizes |= {"outward": (latent_dim, units), **self.output_layers()}
+        self.layers = {}
+        for place, (name, (width_in, width_out)) in enumerate(sizes.items()):
+            start = keras.initializers.GlorotUniform(seed=100 * seed + place)
+            layer = keras.layers.Dense(width_out, name=name, kernel_initializer=start)
+            layer.build((None, width_in))
+            self.layers[name] = layer
+        self.noise = keras.random.SeedGenerator(seed)
+        self.centre, self.width = 0.0, 1.0
+
+    def output_layers(self) -> dict[str, tuple[int, int]]:
+        """Name and (inputs, outputs) of what follows the decoder's hidden layer."""
+        return {"mean": (self.units, self.timesteps)}
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """Every trainable variable by its name."""
+        return {
+            f"{name}/{weight.name}": weight
+            for name, layer in self.layers.items()
+            for weight in layer.trainable_variables
+        }
+
+    # --- mathematics: tensors in, tensors out ---
+
+    def encode(self, x: Any) -> tuple[Any, Any]:
+        """Windows (B, T, 1) to mu and log_var, (B, d) each."""
+        hidden = ops.tanh(self.layers["inward"](ops.reshape(x, (-1, self.timesteps))))
+        return self.layers["mu"](hidden), self.layers["spread_head"](hidden)
+
+    def sample(self, mu: Any, log_var: Any) -> Any:
+        """Draw z (B, d) from the posterior."""
+        return mu + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mu), seed=self.noise)
+
+    def decode(self, z: Any) -> Any:
+        """Latent vectors (B, d) to the mean of windows (B, T, 1)."""
+        hidden = ops.tanh(self.layers["outward"](z))
+        return ops.reshape(self.layers["mean"](hidden), (-1, self.timesteps, 1))
+
+    def kl(self, mu: Any, log_var: Any) -> Any:
+        """Divergence of the posterior from N(0, 1), (B,)."""
+        return 0.5 * ops.sum(mu**2 + ops.exp(log_var) - 1.0 - log_var, axis=-1)
+
+    def nll(self, x: Any, mean: Any) -> Any:
+        """Minus the Gaussian log-likelihood of windows, (B,)."""
+        return ops.sum(0.5 * ((x - mean) / self.sigma) ** 2 + np.log(self.sigma * np.sqrt(2 * np.pi)), axis=(1, 2))
+
+    def loss(self, x: Any) -> Any:
+        """Minus the ELBO with one draw, the mean over the batch."""
+        mu, log_var = self.encode(x)
+        return ops.mean(self.nll(x, self.decode(self.sample(mu, log_var))) + self.kl(mu, log_var))
+
+    # --- data flow: arrays in, arrays out ---
+
+    def scale_parts(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standardise both parts by the mean and the standard deviation of the training part."""
+        centre, width = train.mean(axis=0), train.std(axis=0)
+        return (train - centre) / width, (test - centre) / width
+
+    def window_starts(self, n: int) -> np.ndarray:
+        """First rows of all windows of n rows."""
+        return windows.window_starts(n, self.timesteps)
+
+    def split(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Starts of training and validation windows: first 80% of the rows against the rest, no row in common."""
+        cut = int(0.8 * n)
+        return self.window_starts(cut), cut + self.window_starts(n - cut)
+
+    def windows_to_points(self, per_step: np.ndarray, starts: np.ndarray, n: int) -> np.ndarray:
+        """The mean of all windows that cover a row: (W, T) to (n,)."""
+        return windows.windows_to_points(per_step, starts, n, "mean")
+
+    def per_step_score(self, x: Any) -> Any:
+        """What scoring ranks by, per step of windows: the squared error in units of sigma, halved; (B, T)."""
+        mu, _ = self.encode(x)
+        return 0.5 * ((x - self.decode(mu)) / self.sigma)[..., 0] ** 2
+
+    def fit(self, series: np.ndarray, *, steps: int = 1000, starts: np.ndarray | None = None) -> ToyVAE:
+        """Train on random batches of windows of an already scaled series (n, 1)."""
+        starts = self.window_starts(len(series)) if starts is None else starts
+        rng = np.random.default_rng(self.seed)
+        batches = starts[rng.integers(len(starts), size=(steps, self.batch_size))]
+        rows = tf.constant(batches[:, :, None] + np.arange(self.timesteps), tf.int32)  # (steps, B, T)
+        values = tf.constant(series, tf.float32)
+        weights = [weight.value for weight in self.weights.values()]
+        moments = [(tf.Variable(tf.zeros_like(weight)), tf.Variable(tf.zeros_like(weight))) for weight in weights]
+
+        # the fused Adam op: keras.optimizers.Adam takes as long to trace as this whole training to run
+        def step(index: Any) -> Any:
+            with tf.GradientTape() as tape:
+                loss = self.loss(tf.gather(values, rows[index]))
+            powers = [tf.pow(beta, tf.cast(index + 1, tf.float32)) for beta in (0.9, 0.999)]
+            for weight, (first, second), gradient in zip(weights, moments, tape.gradient(loss, weights), strict=True):
+                tf.raw_ops.ResourceApplyAdam(
+                    var=weight.handle, m=first.handle, v=second.handle, beta1_power=powers[0], beta2_power=powers[1],
+                    lr=0.005, beta1=0.9, beta2=0.999, epsilon=1e-7, grad=gradient,
+                )  # fmt: skip
+            return index + 1
+
+        @tf.function(autograph=False)
+        def train() -> Any:
+            return tf.while_loop(lambda index: index < steps, lambda index: (step(index),), [0])
+
+        train.get_concrete_function()()
+        return self
+
+    def adopt(self, other: ToyVAE) -> ToyVAE:
+        """Take over the weights of another VAE of the same sizes."""
+        for name, value in ToyVAE.state(other).items():
+            self.weights[name].assign(value)
+        return self
+
+    def score(self, series: np.ndarray) -> np.ndarray:
+        """Scores (n,) of an already scaled series (n, 1); higher = more anomalous."""
+        starts = self.window_starts(len(series))
+        per_step = ops.convert_to_numpy(self.per_step_score(windows.gather(series, starts, self.timesteps)))
+        return self.windows_to_points(per_step, starts, len(series))
+
+    def score_after(self, history: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Scores (n,) of a series whose preceding rows are known."""
+        return self.score(np.concatenate([history, series]))[len(history) :]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Every weight by its name: what `save` writes."""
+        return {name: np.asarray(weight.value) for name, weight in self.weights.items()}
+
+    def save(self, path: str) -> None:
+        """Write the weights and the settings into a new folder."""
+        folder = Path(path)
+        folder.mkdir()
+        np.savez(folder / "weights.npz", **self.state())  # type: ignore[arg-type]
+        settings: dict[str, Any] = {"timesteps": self.timesteps, "latent_dim": self.latent_dim, "units": self.units}
+        settings |= {"kind": type(self).__name__, "seed": self.seed + 1}  # another start: nothing may rest on it
+        (folder / "settings.json").write_text(json.dumps(settings))
+
+    # --- for the contracts ---
+
+    def gradients(self, x: np.ndarray) -> dict[str, Any]:
+        """Gradient of the loss with respect to each weight."""
+        weights = self.weights
+        with tf.GradientTape() as tape:
+            loss = self.loss(ops.convert_to_tensor(x))
+        return dict(zip(weights, tape.gradient(loss, [weight.value for weight in weights.values()]), strict=True))
+
+    def functions(self) -> VAEFunctions:
+        """All of it as `vaehelpers.contracts.check_vae` takes it."""
+        return VAEFunctions(
+            name=type(self).__name__,
+            timesteps=self.timesteps,
+            n_features=1,
+            latent_dim=self.latent_dim,
+            batch_size=self.batch_size,
+            spread=self.spread,  # type: ignore[arg-type]
+            encode=self.encode,
+            sample=self.sample,
+            decode=self.decode,
+            scale=self.sigma,
+            kl=self.kl,
+            nll=self.nll,
+            nll_at_scoring=self.nll_at_scoring,
+            loss=self.loss,
+            gradients=self.gradients,
+            score=self.score,
+            score_after=self.score_after,
+            window_starts=self.window_starts,
+            windows_to_points=self.windows_to_points,
+            aggregate=self.aggregate,  # type: ignore[arg-type]
+            scale_parts=self.scale_parts,
+            split=self.split,
+            save=self.save,
+            loader="vaehelpers.museum:load_and_score",
+        )
+
+    def nll_at_scoring(self, x: Any, mean: Any) -> Any:
+        """The likelihood that scoring uses: that of training."""
+        return self.nll(x, mean)
+
+
+def load_and_score(path: str, series: np.ndarray) -> np.ndarray:
+    """Build a saved `ToyVAE` or exhibit anew and score a series with it.
+
+    Parameters
+    ----------
+    path : str
+        Folder that ``ToyVAE.save`` wrote.
+    series : ndarray, shape (n, 1)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Higher is more anomalous.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from vaehelpers.contracts.museum import ToyVAE, load_and_score
+    >>> series, vae = np.ones((40, 1), np.float32), ToyVAE(timesteps=8)
+    >>> folder = tempfile.mkdtemp() + "/toy"
+    >>> vae.save(folder)
+    >>> bool(np.allclose(load_and_score(folder, series), vae.score(series)))
+    True
+    """
+    settings = json.loads((Path(path) / "settings.json").read_text())
+    kinds: dict[str, Callable[..., ToyVAE]] = {kind.__name__: kind for kind in (ToyVAE, MinimumRule)}
+    kinds |= {exhibit.kind.__name__: exhibit.kind for exhibit in EXHIBITS}
+    vae = kinds[settings.pop("kind")](**settings)
+    with np.load(Path(path) / "weights.npz") as saved:
+        for name in saved.files:
+            vae.weights[name].assign(saved[name])
+    return vae.score(series)
+
+
+def toy_series(*, seed: int = 0, n: int = 1500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A training part, a test part and its labels: two sines with noise, and six kinds of anomaly.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Of noise and places.
+    n : int, default 1500
+        Rows of each part, samples.
+
+    Returns
+    -------
+    train, test : ndarray of shape (n, 1), float32
+        The test part goes on where the training part ends.
+    labels : ndarray of shape (n,), int8
+        1 where the test part is disturbed: noise, a phase jump, a flat stretch, a lower amplitude, a short spike in the
+        middle, and a level shift over the last 20 rows.
+
+    Examples
+    --------
+    >>> train, test, labels = toy_series(seed=0)
+    >>> train.shape, test.shape, int(labels.sum())
+    ((1500, 1), (1500, 1), 163)
+    """
+    rng = np.random.default_rng(seed)
+    t = np.arange(2 * n)
+    both = np.sin(2 * np.pi * t / 32) + 0.5 * np.sin(2 * np.pi * t / 21) + 0.15 * rng.standard_normal(2 * n)
+    train, test = both[:n], both[n:].copy()
+    labels = np.zeros(n, dtype=np.int8)
+    places = np.linspace(0.08, 0.82, 5) * n + rng.integers(-20, 20, 5)
+    for kind, (place, length) in enumerate(zip(places.astype(int), (40, 40, 30, 30, 3), strict=True)):
+        part = slice(place, place + length)
+        steps = np.arange(length)
+        if kind == 0:
+            test[part] += 0.4 * rng.standard_normal(length)
+        elif kind == 1:
+            test[part] = both[n + place + 11 + steps]
+        elif kind == 2:
+            test[part] = test[place]
+        elif kind == 3:
+            test[part] *= 0.5
+        else:
+            test[part] += 1.5
+        labels[part] = 1
+    test[-20:] += 0.7
+    labels[-20:] = 1
+    return train[:, None].astype(np.float32), test[:, None].astype(np.float32), labels
+
+
+class NoExponential(ToyVAE):
+    """The second output multiplies the noise as it is, while the KL term reads it as a log-variance."""
+
+    def sample(self, mu: Any, log_var: Any) -> Any:
+        """z = mu + log_sigma * eps."""
+        return mu + log_var * keras.random.normal(ops.shape(mu), seed=self.noise)
+
+
+class DecoderVarianceAsMean(ToyVAE):
+    """The decoder has two heads; the loss reconstructs with the wrong one and takes the KL of the decoder's outputs."""
+
+    def output_layers(self) -> dict[str, tuple[int, int]]:
+        """Two heads: mean and log-variance of each step."""
+        return {"mean": (self.units, self.timesteps), "log_var": (self.units, self.timesteps)}
+
+    def decode(self, z: Any) -> Any:
+        """A dict with the mean and the log-variance of windows."""
+        hidden = ops.tanh(self.layers["outward"](z))
+        heads = {"mean": self.layers["mean"](hidden), "log_var": ops.tanh(self.layers["log_var"](hidden))}
+        return {name: ops.reshape(value, (-1, self.timesteps, 1)) for name, value in heads.items()}
+
+    def nll(self, x: Any, mean: Any) -> Any:
+        """Squared error to the decoder's log-variance; `mean` is the dict of both heads."""
+        return super().nll(x, mean["log_var"])
+
+    def loss(self, x: Any) -> Any:
+        """The KL term gets what the decoder says."""
+        decoded = self.decode(self.sample(*self.encode(x)))
+        divergence = self.kl(decoded["mean"][..., 0], decoded["log_var"][..., 0])
+        return ops.mean(self.nll(x, decoded) + divergence)
+
+    def per_step_score(self, x: Any) -> Any:
+        """The terms of that loss, step by step."""
+        decoded = self.decode(self.encode(x)[0])
+        error = 0.5 * ((x - decoded["log_var"]) / self.sigma) ** 2
+        return (error + self.kl(decoded["mean"], decoded["log_var"])[..., None])[..., 0]
+
+
+class LatentLayersNotSaved(ToyVAE):
+    """The saved state holds encoder and decoder, but not the two layers between them."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Weights by name, without those of mu and of the spread."""
+        return {
+            name: value
+            for name, value in super().state().items()
+            if name.split("/")[0] in ("inward", "outward", "mean")
+        }
+
+
+class CapacityZero(ToyVAE):
+    """The KL term is clamped from above by a capacity whose default is 0."""
+
+    capacity = 0.0
+
+    def kl(self, mu: Any, log_var: Any) -> Any:
+        """Clamped to [0, capacity]."""
+        return ops.clip(super().kl(mu, log_var), 0.0, self.capacity)
+
+
+class SoftplusLogVariance(ToyVAE):
+    """A softplus makes the second output positive, and then it is used as a log-variance."""
+
+    def encode(self, x: Any) -> tuple[Any, Any]:
+        """mu and softplus(spread)."""
+        mu, spread = super().encode(x)
+        return mu, ops.softplus(spread)
+
+
+class FlippedSignAndSeenTest(ToyVAE):
+    """The KL term's sign is flipped, and the scaler is fitted on training and test part together."""
+
+    def kl(self, mu: Any, log_var: Any) -> Any:
+        """Minus the divergence."""
+        return -super().kl(mu, log_var)
+
+    def scale_parts(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standardise by all data."""
+        both = np.concatenate([train, test])
+        return (train - both.mean(axis=0)) / both.std(axis=0), (test - both.mean(axis=0)) / both.std(axis=0)
+
+
+class HalvedTwice(ToyVAE):
+    """Training weighs the squared error by 1 / (4 sigma^2), scoring by 1 / sigma^2; the claim is 1 / (2 sigma^2)."""
+
+    def nll(self, x: Any, mean: Any) -> Any:
+        """The constant is right, the squared error is halved twice."""
+        constant = self.timesteps * np.log(self.sigma * np.sqrt(2 * np.pi))
+        return 0.25 * ops.sum(((x - mean) / self.sigma) ** 2, axis=(1, 2)) + constant
+
+    def nll_at_scoring(self, x: Any, mean: Any) -> Any:
+        """The squared error is not halved at all."""
+        constant = self.timesteps * np.log(self.sigma * np.sqrt(2 * np.pi))
+        return ops.sum(((x - mean) / self.sigma) ** 2, axis=(1, 2)) + constant
+
+    def per_step_score(self, x: Any) -> Any:
+        """Squared error over sigma^2, plus the window's KL spread over its steps."""
+        mu, log_var = self.encode(x)
+        return 2.0 * super().per_step_score(x) + self.kl(mu, log_var)[:, None] / self.timesteps
+
+
+class FixedNoiseShape(ToyVAE):
+    """The noise has the shape (50, 1), whatever the batch: the asker's own line."""
+
+    def __init__(self, *, timesteps: int = 32, latent_dim: int = 1, units: int = 32, seed: int = 0) -> None:
+        super().__init__(timesteps=timesteps, latent_dim=latent_dim, units=units, seed=seed)
+
+    def sample(self, mu: Any, log_var: Any) -> Any:
+        """eps of shape (50, 1)."""
+        return mu + ops.exp(0.5 * log_var) * keras.random.normal((50, 1), seed=self.noise)
+
+
+class BroadcastNoise(ToyVAE):
+    """The same line with the mend that first comes to mind: shape (1, d) fits every batch, and all rows share it."""
+
+    def sample(self, mu: Any, log_var: Any) -> Any:
+        """eps of shape (1, d)."""
+        return mu + ops.exp(0.5 * log_var) * keras.random.normal((1, self.latent_dim), seed=self.noise)
+
+
+class MinimumRule(ToyVAE):
+    """No fault: a row is as anomalous as the least anomalous of all windows that cover it, edges included."""
+
+    aggregate = "min"
+
+    def windows_to_points(self, per_step: np.ndarray, starts: np.ndarray, n: int) -> np.ndarray:
+        """The minimum of all windows that cover a row: (W, T) to (n,)."""
+        scores = np.full(n, np.inf)
+        for step in range(self.timesteps):
+            np.minimum.at(scores, starts + step, per_step[:, step])
+        return scores
+
+
+class EdgesNeverScored(MinimumRule):
+    """The same rule with the last window forgotten; rows with fewer than T windows get nothing."""
+
+    def windows_to_points(self, per_step: np.ndarray, starts: np.ndarray, n: int) -> np.ndarray:
+        """The minimum over windows row - T + 1 to row - 1; rows with fewer windows stay without a score."""
+        scores = np.full(n, np.nan)
+        for row in range(self.timesteps - 1, n - self.timesteps + 1):
+            covering = np.arange(row - self.timesteps + 1, row)
+            scores[row] = per_step[covering, row - covering].min()
+        return scores
+
+
+class HistoryDropped(ToyVAE):
+    """The rows before the series are used exactly when there are none: an inverted `is None`."""
+
+    def score_after(self, history: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Scores of the series as if nothing had come before it."""
+        return self.score(series)
+
+
+class TestScaledByItself(ToyVAE):
+    """The test part is scaled by its own minimum and maximum."""
+
+    __test__ = False  # its name is not a test's
+
+    def scale_parts(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each part by its own range, to [-2, 2]."""
+        scaled = [4 * (part - part.min(axis=0)) / np.ptp(part, axis=0) - 2 for part in (train, test)]
+        return scaled[0], scaled[1]
+
+
+class RandomSplit(ToyVAE):
+    """Overlapping windows are dealt at random to training and validation."""
+
+    def split(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """80% of the windows against the rest."""
+        starts = np.random.default_rng(self.seed).permutation(self.window_starts(n))
+        cut = int(0.8 * len(starts))
+        return np.sort(starts[:cut]), np.sort(starts[cut:])
+
+
+class OneNumberOut(ToyVAE):
+    """The decoder's last recurrent layer returns one number a window instead of a sequence: the asker's LSTM(1)."""
+
+    def decode(self, z: Any) -> Any:
+        """The last step alone, (B, 1, 1); it broadcasts against (B, T, 1) without an error."""
+        return super().decode(z)[:, -1:]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """One fault: which class shows it, where it was published, and which contracts must catch it.
+
+    Attributes
+    ----------
+    kind : type
+        The subclass of `ToyVAE`.
+    where : str
+        Repository and file, with the thread that confirms it where there is one; else found by reading.
+    fault : str
+        The fault in one line.
+    caught_by : frozenset of str
+        The checks of `vaehelpers.contracts.CHECKS` that fail, all others passing or skipped.
+    mended : callable, default ToyVAE
+        Makes the same VAE without the fault, for comparison; takes ``seed=``.
+    """
+
+    kind: type[ToyVAE]
+    where: str
+    fault: str
+    caught_by: frozenset[str]
+    mended: Callable[..., ToyVAE] = ToyVAE
+
+
+# in the order in which notebook 10 shows them
+EXHIBITS: tuple[Exhibit, ...] = (
+    Exhibit(
+        NoExponential,
+        "twairball/keras_lstm_vae, lstm_vae/vae.py (issue #4, open); copied in sintel-dev/Orion, primitives/vae.py",
+        "z = mu + log_sigma * eps, no exp, while the KL term reads log_sigma as log-variance",
+        frozenset({"sampling_moments", "elbo_linear_gaussian"}),
+    ),
+    Exhibit(
+        DecoderVarianceAsMean,
+        "TimeEval/TimeEval-algorithms, lstm_vae/src/model.py (issue #19, open)",
+        "loss_function(x, logvar, mu, logvar): the decoder's log-variance is the reconstruction, KL of decoder outputs",
+        frozenset({"likelihood", "likelihood_at_scoring", "elbo_linear_gaussian", "objective"}),
+    ),
+    Exhibit(
+        LatentLayersNotSaved,
+        "sintel-dev/Orion, orion/primitives/vae.py, __getstate__ (reading; a sibling in AER was issue #302)",
+        "the saved state drops the model that holds the layers of mu and log_sigma",
+        frozenset({"save_load_fresh_process"}),
+    ),
+    Exhibit(
+        CapacityZero,
+        "yzhao062/pyod 3, pyod/models/vae.py (reading)",
+        "clamp(kl, 0, capacity) with capacity = 0 by default: the KL term is always 0",
+        frozenset({"kl_closed_form", "kl_monte_carlo", "elbo_linear_gaussian"}),
+    ),
+    Exhibit(
+        SoftplusLogVariance,
+        "Danyleb/Variational-Lstm-Autoencoder, model.py (reading; the same class of fault: RasmussenLab/vamb#182)",
+        "softplus(...) used as a log-variance: sigma is never below 1",
+        frozenset({"posterior_can_narrow"}),
+    ),
+    Exhibit(
+        FlippedSignAndSeenTest,
+        "paya54, lstm_vae.py (reading; NaN losses reported in paya54#4)",
+        "the sign of the KL term is flipped; the scaler is fitted on all data",
+        frozenset(
+            {
+                "kl_closed_form",
+                "kl_monte_carlo",
+                "elbo_linear_gaussian",
+                "scaler_fitted_on_train",
+                "test_scaled_by_train",
+            }
+        ),
+    ),
+    Exhibit(
+        HalvedTwice,
+        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/base.py and its notebook (reading)",
+        "training minimises SSE / (4 sigma^2), scoring ranks by SSE / sigma^2",
+        frozenset({"likelihood", "likelihood_at_scoring", "elbo_linear_gaussian"}),
+    ),
+    Exhibit(
+        FixedNoiseShape,
+        "the question itself; twairball/keras_lstm_vae#9, keras-team/keras#5255",
+        "eps = K.random_normal(shape=(50, 1)): only batches of exactly 50",
+        frozenset({"partial_last_batch"}),
+        functools.partial(ToyVAE, latent_dim=1),
+    ),
+    Exhibit(
+        BroadcastNoise,
+        "a hasty mend of the line above",
+        "eps of shape (1, d): every sample of a batch gets the same noise, without an error",
+        frozenset({"noise_between_rows"}),
+    ),
+    Exhibit(
+        OneNumberOut,
+        "the question itself: the last LSTM(1) without return_sequences",
+        "the decoder returns (batch, 1) where a window is (100, 1)",
+        frozenset({"shapes"}),
+    ),
+    Exhibit(
+        EdgesNeverScored,
+        "keras-team/keras-io, timeseries_anomaly_detection.py (keras-io#368)",
+        "the rule from windows to points forgets the last window; the first and last T - 1 rows are never flagged",
+        frozenset({"points_counted_once", "every_row_scored"}),
+        MinimumRule,
+    ),
+    Exhibit(
+        HistoryDropped,
+        "salesforce/Merlion, merlion/models/anomaly/vae.py and lstm_ed.py (reading)",
+        "an inverted `if time_series_prev is None`: the rows before the series are never prepended",
+        frozenset({"history_is_used"}),
+    ),
+    Exhibit(
+        TestScaledByItself,
+        "NetManAIOps/OmniAnomaly, omni_anomaly/utils.py (reading)",
+        "the test part is min-max scaled on itself",
+        frozenset({"test_scaled_by_train"}),
+    ),
+    Exhibit(
+        RandomSplit,
+        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/ (reading)",
+        "overlapping windows are split at random into training and validation",
+        frozenset({"split_without_overlap"}),
+    ),
+)

@@ -1,0 +1,581 @@
+"""Files to tables: what kind of file it is, separator, header, encoding; and every fault of a file, said in one line.
+
+Parsing is pandas's and pyarrow's. What stands here looks at the first lines, decides how to call them, and refuses what
+would cost memory or be misread in silence. `vaehelpers.reading` makes series of the tables.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import contextlib
+import csv
+import difflib
+import gzip
+import io
+import lzma
+import os
+import re
+import sys
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pandas as pd
+
+from vaehelpers.common.errors import InputError
+
+MAX_LINE = 1 << 20
+"""Bytes without a line end after which a file is no table; looked for before pandas gets to see it."""
+
+
+SNIFFED_LINES = 50
+
+
+SEPARATORS = ("\t", ";", "|", ",", " ")
+
+
+MISSING = ["-", "--", "?"]
+"""What loggers write for a missing value, beyond what pandas knows (empty, NA, NaN, null, None, ...)."""
+
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|[+-]?(inf(inity)?|nan)$", re.IGNORECASE)
+
+
+COMMA_DECIMAL = re.compile(r"(?=.*\d)[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?$")
+
+
+COMMA_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$")
+
+
+DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}T\d{2}|\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ,]+(\d{4}|\d{2})(?!\d)"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+)
+
+
+_COMPRESSED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ": lzma.LZMAFile}
+
+
+_NOT_UTF8 = "the file is not UTF-8: read as Windows-1252 (Western European)"
+
+
+_NO_HEADER = "the first line holds numbers, not names: read as a table without header"
+
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass
+class Source:
+    """Where a table comes from: opens it again, decompressed, and names places in it.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: `content`, or a table in memory.
+    label : str
+        What error messages call it.
+    content : bytes, optional
+        What came through standard input.
+    header_lines : int, optional
+        Lines up to and including the header. None: no text file, so there are no lines to name.
+    first_row : int, default 0
+        Which row of the file the table's first row is, where it is a part of the file.
+    """
+
+    path: Path | None
+    label: str
+    content: bytes | None = None
+    header_lines: int | None = None
+    first_row: int = 0
+
+    @property
+    def stem(self) -> str:
+        """Name without folder and endings."""
+        if self.path is None:
+            return "stdin"
+        name = self.path.name
+        for ending in (".gz", ".bz2", ".xz", ".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq"):
+            if len(name) > len(ending):
+                name = name.removesuffix(ending)
+        return name
+
+    def open(self) -> BinaryIO:
+        """Open from the start, decompressed."""
+        raw: BinaryIO = io.BytesIO(self.content) if self.content is not None else cast(Path, self.path).open("rb")
+        start = raw.read(6)
+        raw.seek(0)
+        for magic, reader in _COMPRESSED.items():
+            if start.startswith(magic):
+                return cast(BinaryIO, gzip.GzipFile(fileobj=raw) if reader is gzip.GzipFile else reader(raw))
+        return raw
+
+    def place(self, row: int) -> str:
+        """Name row `row` (from 0) as the user finds it: by the line of a text file, else by the row counted from 1."""
+        row += self.first_row
+        if self.header_lines is not None:
+            seen = -1
+            with self.open() as file:
+                for number, line in enumerate(file, start=1):
+                    seen += number > self.header_lines and bool(line.strip())  # pandas skips empty lines
+                    if seen == row:
+                        return f"{self.label}: line {number}"
+        return f"{self.label}: row {row + 1}"
+
+
+@dataclass
+class Table:
+    """A table as read. `separator` is None for tables with typed columns (Parquet, DataFrame).
+
+    `date_order` is the order of day, month and year in its dates, once it is known.
+    """
+
+    frame: pd.DataFrame
+    source: Source
+    notes: list[str] = field(default_factory=list)
+    separator: str | None = None
+    decimal_commas: bool = False
+    date_order: str | None = None
+
+
+@dataclass
+class _Layout:
+    separator: str
+    names: list[str]
+    has_header: bool
+
+
+def read_table(source: str | os.PathLike[str]) -> Table:
+    """Read a CSV or Parquet file, or standard input (``"-"``), into a table.
+
+    Parameters
+    ----------
+    source : str or path-like
+        The file; may be compressed by gzip, bzip2 or xz, whatever its ending.
+
+    Returns
+    -------
+    Table
+        Columns of a text file are numbers where all cells are, else text; all are text in a file with decimal
+        commas.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not readable, empty, binary, of one endless line, without rows, of lines with
+        different numbers of fields, or has two columns of one name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "pump.csv"
+    >>> _ = path.write_text("time;flow\\n0;1,5\\n1;1,7\\n")
+    >>> table = read_table(path)
+    >>> table.separator, list(table.frame.columns), table.decimal_commas
+    (';', ['time', 'flow'], True)
+    """
+    opened = _stdin() if str(source) == "-" else _existing(Path(source))
+    with _unreadable(opened):
+        with opened.open() as file:
+            head = file.read(MAX_LINE)
+        if head.startswith(b"PAR1"):
+            return _read_parquet(opened)
+        _refuse_other_kinds(opened.label, head)
+        with opened.open() as file:
+            _refuse_endless_lines(opened.label, iter(lambda: file.read(MAX_LINE), b""))
+        return _read_text(opened, head)
+
+
+def read_table_parts(source: str | os.PathLike[str], rows: int) -> Iterator[Table]:
+    """Read a CSV or Parquet file part by part, for files that do not fit into memory.
+
+    Parameters
+    ----------
+    source : str or path-like
+        As for `read_table`, but no standard input.
+    rows : int
+        Rows of a part; the last may be shorter.
+
+    Yields
+    ------
+    Table
+        As `read_table` would give for the whole: separator, header, encoding and decimal commas are found out once, for
+        all parts. Its `source` names places in the whole file.
+
+    Raises
+    ------
+    InputError
+        As `read_table`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "pump.csv"
+    >>> _ = path.write_text("time;flow\\n0;1,5\\n1;1,7\\n2;1,9\\n")
+    >>> [len(table.frame) for table in read_table_parts(path, rows=2)]
+    [2, 1]
+    """
+    opened = _existing(Path(source))
+    with _unreadable(opened):
+        with opened.open() as file:
+            head = file.read(MAX_LINE)
+        if head.startswith(b"PAR1"):
+            yield from _parquet_parts(opened, rows)
+            return
+        _refuse_other_kinds(opened.label, head)
+        encodings = _Encodings(head)
+        with opened.open() as file:
+            _refuse_endless_lines(opened.label, encodings.watch(iter(lambda: file.read(MAX_LINE), b"")))
+        yield from _text_parts(opened, head, encodings.name, rows)
+
+
+def refuse_repeats(names: Sequence[str], label: str) -> None:
+    """Raise `InputError` if two columns have one name: whichever was meant, half of the users would get the other.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns; empty ones may repeat.
+    label : str
+        What the message calls the table.
+
+    Examples
+    --------
+    >>> refuse_repeats(["time", "flow"], "the table")
+    >>> refuse_repeats(["flow", "flow"], "the table")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: the table has 2 columns named 'flow'; give each column its own name
+    """
+    for column, count in Counter(name for name in names if name).items():
+        if count > 1:
+            raise InputError(f"{label} has {count} columns named {column!r}; give each column its own name")
+
+
+@contextlib.contextmanager
+def _unreadable(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it is cut off or damaged"
+        raise InputError(f"cannot read {source.label}: {_first_line(reason)}") from error
+
+
+def _stdin() -> Source:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("'-' reads from standard input, but nothing is piped in; name a file")
+    stream = sys.stdin.buffer
+    head = stream.read(MAX_LINE)
+    pieces = [head]
+    if not head.startswith((b"PAR1", *_COMPRESSED)):
+        _refuse_other_kinds("standard input", head)
+        rest = iter(lambda: stream.read(MAX_LINE), b"")
+        _refuse_endless_lines("standard input", _chain(head, rest, pieces))
+    else:
+        pieces.append(stream.read())
+    return Source(None, "standard input", b"".join(pieces))
+
+
+def _chain(head: bytes, rest: Iterable[bytes], pieces: list[bytes]) -> Iterable[bytes]:
+    yield head
+    for chunk in rest:
+        pieces.append(chunk)
+        yield chunk
+
+
+def _existing(path: Path) -> Source:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a CSV or Parquet file")
+    if not path.exists():
+        names = [entry.name for entry in path.parent.iterdir()] if os.access(path.parent, os.R_OK | os.X_OK) else []
+        close = difflib.get_close_matches(path.name, names, n=1)
+        hint = f"did you mean {path.parent / close[0]}?" if close else "check the path"
+        raise InputError(f"there is no file {path}; {hint}")
+    return Source(path, str(path))
+
+
+def _refuse_other_kinds(label: str, head: bytes) -> None:
+    if not head.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
+        raise InputError(f"{label} is empty; it needs a header and rows")
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError(f"{label} is a zip archive or an Excel file; unpack it, or export it as CSV")
+    if b"\0" in head and not head.startswith(_UTF16):
+        raise InputError(f"{label} holds binary data; give a CSV or Parquet file")
+
+
+def _refuse_endless_lines(label: str, chunks: Iterable[bytes]) -> None:
+    since = 0
+    for chunk in chunks:
+        ends = [i for i in (chunk.find(b"\n"), chunk.find(b"\r")) if i >= 0]
+        if since + min(ends, default=len(chunk)) >= MAX_LINE:
+            raise InputError(f"{label} has a line of more than {MAX_LINE:,} bytes; a table has one row per line")
+        since = len(chunk) - 1 - max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) if ends else since + len(chunk)
+
+
+def _read_parquet(source: Source) -> Table:
+    # pyarrow itself rather than pandas: two columns of one name must be seen, and its faults are told apart from ours.
+    import pyarrow.parquet
+
+    with _bad_parquet(source), source.open() as file:
+        table = pyarrow.parquet.read_table(file)
+    refuse_repeats(table.column_names, source.label)
+    if not len(table):
+        raise InputError(f"{source.label} has columns but no rows")
+    return _typed_table(table.to_pandas(), source)
+
+
+def _parquet_parts(source: Source, rows: int) -> Iterator[Table]:
+    import pyarrow.parquet
+
+    with source.open() as file:
+        with _bad_parquet(source):
+            opened = pyarrow.parquet.ParquetFile(file)
+            refuse_repeats(opened.schema_arrow.names, source.label)
+            if not opened.metadata.num_rows:
+                raise InputError(f"{source.label} has columns but no rows")
+            batches = opened.iter_batches(batch_size=rows)
+        first = 0
+        while True:
+            with _bad_parquet(source):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            if len(batch):
+                part = pyarrow.Table.from_batches([batch])
+                yield _typed_table(part.to_pandas(), replace(source, first_row=first))
+            first += len(batch)
+
+
+@contextlib.contextmanager
+def _bad_parquet(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file raises anything from ArrowInvalid to OSError and KeyError
+        reason = _first_line(str(error) or type(error).__name__)
+        raise InputError(f"{source.label} is not a readable Parquet file ({reason}); write it anew") from error
+
+
+def _typed_table(frame: pd.DataFrame, source: Source) -> Table:
+    if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex):
+        frame = frame.reset_index()
+    frame.columns = pd.Index([str(column) for column in frame.columns])
+    return Table(frame.reset_index(drop=True), source)
+
+
+def _read_text(source: Source, head: bytes) -> Table:
+    if head.startswith(_UTF16):
+        try:
+            return _parse_text(source, head, "utf-16")
+        except UnicodeError:
+            raise InputError(f"{source.label} is not valid UTF-16; save it as UTF-8") from None
+    try:
+        return _parse_text(source, head, "utf-8-sig")
+    except UnicodeError:
+        try:
+            table = _parse_text(source, head, "cp1252")
+        except UnicodeError:
+            raise InputError(f"{source.label} is no text in UTF-8 or Windows-1252; save it as UTF-8") from None
+        table.notes.insert(0, _NOT_UTF8)
+        return table
+
+
+class _Encodings:
+    """Finds out the encoding while the bytes go by."""
+
+    def __init__(self, head: bytes):
+        self.name = "utf-16" if head.startswith(_UTF16) else "utf-8-sig"
+
+    def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for chunk in chunks:
+            if self.name == "utf-8-sig":
+                try:
+                    decoder.decode(chunk)
+                except UnicodeError:
+                    self.name = "cp1252"
+            yield chunk
+        if self.name == "utf-8-sig":
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeError:
+                self.name = "cp1252"
+
+
+def _text_parts(source: Source, head: bytes, encoding: str, rows: int) -> Iterator[Table]:
+    layout = _layout(source, head, encoding)
+    notes = [] if layout.has_header else [_NO_HEADER]
+    if encoding == "cp1252":
+        notes.insert(0, _NOT_UTF8)
+    commas, dtype, first = False, None, 0
+    with _parser_errors(source, layout):
+        start = next(_pandas_parts(source, layout, encoding, rows), None)
+        if start is None or not len(start):
+            raise InputError(f"{source.label} has a header but no rows")
+        if _commas_in(start, layout.separator):
+            commas, dtype = True, "str"
+        for frame in _pandas_parts(source, layout, encoding, rows, dtype=dtype):
+            yield Table(frame, replace(source, first_row=first), list(notes), layout.separator, commas)
+            first, notes = first + len(frame), []
+
+
+def _layout(source: Source, head: bytes, encoding: str) -> _Layout:
+    """Separator and header; tells the source how many lines the header takes."""
+    whole = len(head) < MAX_LINE
+    text = head.decode(encoding, errors="strict" if whole else "replace")  # the cut may go through a character
+    lines = re.split(r"\r\n|\n|\r", text)  # not splitlines, which knows more line ends than pandas
+    filled = [line for line in (lines if whole else lines[:-1]) if line.strip()]
+    if not filled:
+        raise InputError(f"{source.label} is empty; it needs a header and rows")
+    layout = _sniff(filled[: SNIFFED_LINES + 1], source)
+    source.header_lines = 0
+    if layout.has_header:
+        source.header_lines = 1 + next(i for i, line in enumerate(lines) if line.strip())
+    return layout
+
+
+def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
+    layout = _layout(source, head, encoding)
+    frame = _pandas_read(source, layout, encoding)
+    if not len(frame):
+        raise InputError(f"{source.label} has a header but no rows")
+    table = Table(frame, source, separator=layout.separator)
+    if not layout.has_header:
+        table.notes.append(_NO_HEADER)
+    if _commas_in(frame, layout.separator):
+        # Who writes "1,5" means 1234 by "1.234": no column may have gone through as a number already.
+        table.frame = _pandas_read(source, layout, encoding, dtype="str")
+        table.decimal_commas = True
+    return table
+
+
+def _commas_in(frame: pd.DataFrame, separator: str) -> bool:
+    """Whether a column holds decimal commas."""
+    texts = [column for column in frame if isinstance(frame[column].dtype, pd.StringDtype)]
+    return any(_has_decimal_commas(frame[column], separator) for column in texts)
+
+
+def _has_decimal_commas(cells: pd.Series, separator: str) -> bool:
+    sample = [cell for cell in cells.dropna().iloc[:5000].str.strip() if "," in cell and cell[-1:].isdigit()]
+    fitting = [cell for cell in sample if COMMA_DECIMAL.match(cell)]
+    if not fitting or len(fitting) < 0.5 * len(sample):
+        return False
+    # In a comma-separated file "1,234" in quotes is one thousand; elsewhere it is a decimal comma, told in a note.
+    return separator != "," or any(not COMMA_THOUSANDS.match(cell) for cell in fitting)
+
+
+def _sniff(lines: list[str], source: Source) -> _Layout:
+    """Separator and header from the first lines that are not empty."""
+    separator, width, best = ";", 1, 0.0
+    for candidate in SEPARATORS:
+        body = _split(lines, candidate)[1:] or _split(lines, candidate)
+        if candidate == " " and not all(NUMBER.match(cell) for row in body for cell in row):
+            continue  # blanks separate numbers; inside texts and times they do not
+        fields, count = Counter(len(row) for row in body).most_common(1)[0]
+        if fields > 1 and count / len(body) > best + 0.1:
+            separator, width, best = candidate, fields, count / len(body)
+    first, *body = _split(lines, separator)
+    first = [cell.strip() for cell in first]
+    in_halves = separator == "," and width == 2 and len(first) == 1 and not _is_data(first[0], separator)
+    if in_halves and all(len(row) == 2 and all(NUMBER.match(cell.strip()) for cell in row) for row in body):
+        return _Layout(";", first, has_header=True)  # one column of numbers with decimal commas
+    if any(first) and all(_is_data(cell, separator) for cell in first if cell):
+        return _Layout(separator, [f"column_{i + 1}" for i in range(width)], has_header=False)
+    if width == len(first) + 1 and not any(row[-1].strip() for row in body if len(row) == width):
+        first.append("")  # a separator ends each row, but not the header
+    if body and width > len(first):
+        raise InputError(
+            f"{source.label}: the first line has {len(first)} field{'s' * (len(first) != 1)}, the lines below have "
+            f"{width}; put the header, one name per column, on the first line"
+        )
+    refuse_repeats(first, source.label)
+    return _Layout(separator, first, has_header=True)
+
+
+def _split(lines: Sequence[str], separator: str) -> list[list[str]]:
+    if separator == " ":
+        return [line.split() for line in lines]
+    try:
+        return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+    except csv.Error:
+        return [line.split(separator) for line in lines]
+
+
+def _is_data(cell: str, separator: str) -> bool:
+    return bool(NUMBER.match(cell) or DATE.match(cell) or (separator != "," and COMMA_DECIMAL.match(cell)))
+
+
+def _pandas_read(source: Source, layout: _Layout, encoding: str, dtype: str | None = None) -> pd.DataFrame:
+    with _parser_errors(source, layout):
+        frame = next(_pandas_parts(source, layout, encoding, None, dtype), None)
+    return pd.DataFrame(columns=_names(layout)) if frame is None else frame
+
+
+def _pandas_parts(
+    source: Source, layout: _Layout, encoding: str, rows: int | None, dtype: str | None = None
+) -> Iterator[pd.DataFrame]:
+    """Frames of `rows` rows each, or one of all; none where there are no rows."""
+    names = _names(layout)
+    nameless = [c for c, name in zip(names, layout.names) if not name]
+    options: dict[str, Any] = {
+        "sep": r"\s+" if layout.separator == " " else layout.separator,
+        "header": None,
+        "skiprows": source.header_lines,
+        "names": names,
+        "index_col": False,
+        "skipinitialspace": True,
+        "na_values": MISSING,
+        "dtype": dtype,
+        "encoding": encoding,
+        "low_memory": False,
+    }
+    with source.open() as file:
+        frames: Iterator[pd.DataFrame] | None = None
+        while True:
+            with warnings.catch_warnings():  # not around the yield: the filter is everybody's
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                try:
+                    if frames is None:
+                        read = pd.read_csv(file, chunksize=rows, **options)
+                        frames = iter([read] if isinstance(read, pd.DataFrame) else read)
+                    frame = next(frames, None)
+                except pd.errors.EmptyDataError:
+                    return
+            if frame is None:
+                return
+            yield frame.drop(columns=[c for c in nameless if bool(frame[c].isna().all())])
+
+
+def _names(layout: _Layout) -> list[str]:
+    return [name or f"column_{i + 1}" for i, name in enumerate(layout.names)]
+
+
+@contextlib.contextmanager
+def _parser_errors(source: Source, layout: _Layout) -> Iterator[None]:
+    try:
+        yield
+    except pd.errors.ParserWarning as error:  # pandas would drop what is beyond the header
+        place = source.place(0)
+        raise InputError(
+            f"{place} has more fields than the header, which has {len(layout.names)}; correct the line"
+        ) from error
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if found is None:
+            raise InputError(f"{source.label} is not a readable table ({_first_line(str(error))})") from error
+        fields, line, saw = found.groups()
+        raise InputError(
+            f"{source.label}: line {line} has {saw} fields, the others have {fields}; correct the line"
+        ) from error
+    except MemoryError as error:
+        raise InputError(f"{source.label} does not fit into memory; read it in parts") from error
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[0][:160]

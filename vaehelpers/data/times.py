@@ -1,0 +1,253 @@
+"""Which column of a table holds times, and what they say."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaehelpers.common.errors import InputError
+from vaehelpers.data.cells import _cells, _is_text, _parse_numbers
+from vaehelpers.data.series import Times, to_nanoseconds
+from vaehelpers.data.tables import DATE, Table
+
+YEAR_FIRST = "year first"
+
+
+NO_TIMES = "none"
+"""``time="none"`` reads a table without times, whatever its columns are called."""
+
+
+SAMPLE = 50
+
+
+TIME_NAMES = ("time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unix_time", "time_s", "time_ms")
+
+
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?$")
+
+
+_ZONE = r":\d{2}(?:[.,]\d+)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
+
+
+# Times
+def _find_times(table: Table, time: str | None, taken: set[str | None]) -> tuple[str | None, Times | None, str | None]:
+    """Name of the time column, the parsed times, and the name of a second column that held the time of day."""
+    frame = table.frame
+    if time == NO_TIMES and NO_TIMES not in frame.columns:
+        return None, None, None
+    column = time
+    if column is None:
+        free = [c for c in frame.columns if c not in taken]
+        column = next((c for c in free if _holds_dates(frame[c])), None)
+        if column is None:
+            called = [c for c in free if c.strip().lower() in TIME_NAMES and _holds_numbers(table, c)]
+            column = called[0] if called else None
+            if column is not None:
+                table.notes.append(f"column {column!r} holds numbers and is read as the time axis")
+    if column is None:
+        return None, None, None
+    clock = _find_clock(frame, column, taken)
+    axis = _parse_times(table, column, clock)
+    _check_increasing(table, column, axis)
+    return column, axis, clock
+
+
+def _holds_dates(column: pd.Series) -> bool:
+    if column.dtype.kind == "M":
+        return True
+    sample = _cells(column, SAMPLE) if _is_text(column) else []
+    return bool(sample) and sum(bool(DATE.match(cell)) for cell in sample) > len(sample) / 2
+
+
+def _holds_numbers(table: Table, column: str) -> bool:
+    cells = table.frame[column]
+    if not _is_text(cells):
+        return cells.dtype.kind in "iuf"
+    return not any(DATE.match(cell) for cell in _cells(cells, 3)) and bool(_parse_numbers(cells, table)[1].all())
+
+
+def _find_clock(frame: pd.DataFrame, column: str, taken: set[str | None]) -> str | None:
+    """Column with the time of day, where the time column holds days alone, each several times."""
+    days = frame[column]
+    if not _is_text(days) or not days.head(1000).duplicated().any() or any(":" in cell for cell in _cells(days, 20)):
+        return None
+    for other in frame.columns:
+        if other != column and other not in taken and _is_text(frame[other]):
+            sample = _cells(frame[other], 20)
+            if sample and all(_CLOCK.match(cell) for cell in sample):
+                return str(other)
+    return None
+
+
+def _parse_times(table: Table, column: str, clock: str | None) -> Times:
+    cells, source = table.frame[column], table.source
+    absent = cells.isna()
+    if absent.any():
+        row = int(np.argmax(absent.to_numpy()))
+        raise InputError(
+            f"{source.place(row)}: the time in column {column!r} is missing; fill it in, or remove the row"
+        )
+    if cells.dtype.kind == "M":
+        return _index(cells)
+    if clock is None and _holds_numbers(table, column):
+        return _parse_numeric_times(table, column)
+    if not _is_text(cells):
+        raise InputError(f"column {column!r} of {source.label} holds {cells.dtype}, not times; choose another column")
+    texts = cells.astype("str").str.strip()
+    if clock is not None:
+        texts = texts + " " + table.frame[clock].astype("str").str.strip()
+        table.notes.append(f"times are column {column!r} with the time of day from column {clock!r}")
+    try:
+        # raises on a mixture of zones, and on any other format
+        index = _index(pd.to_datetime(texts, format="ISO8601"))
+        table.date_order = table.date_order or YEAR_FIRST
+        return index
+    except InputError:
+        raise
+    except (ValueError, OverflowError):
+        return _parse_dates(table, column, texts, zoned=_check_zones(table, column, texts))
+
+
+def _index(times: pd.Series) -> pd.DatetimeIndex:
+    """As an index of nanoseconds, UTC where there is a zone."""
+    index = pd.DatetimeIndex(times, name=None)
+    if index.tz is not None:
+        index = index.tz_convert("UTC")
+    return to_nanoseconds(index)
+
+
+def _parse_numeric_times(table: Table, column: str) -> Times:
+    cells = table.frame[column]
+    axis = cells.to_numpy() if cells.dtype.kind in "iuf" else _parse_numbers(cells, table)[0]
+    if not np.isfinite(axis).all():
+        row = int(np.argmin(np.isfinite(axis)))
+        raise InputError(f"{table.source.place(row)}: the time in column {column!r} is infinite; correct it")
+    if np.all((axis >= 19_000_101) & (axis <= 21_001_231) & (axis % 1 == 0)) and "date" in column.lower():
+        days = pd.to_datetime(pd.Series(axis.astype(np.int64).astype(str)), format="%Y%m%d", errors="coerce")
+        if not days.isna().any():
+            return _index(days)
+    return axis
+
+
+def _check_zones(table: Table, column: str, texts: pd.Series) -> bool:
+    """Whether the times carry offsets. Refuse offsets on some rows only, and offsets that are no summer time."""
+    zones = texts.str.extract(_ZONE, expand=False)
+    if zones.isna().all():
+        return False
+    seen = pd.unique(zones.dropna())
+    if zones.isna().any():
+        with_zone, without = int(np.argmax(zones.notna().to_numpy())), int(np.argmax(zones.isna().to_numpy()))
+        raise InputError(
+            f"{table.source.place(max(with_zone, without))}: the times in column {column!r} are in mixed zones "
+            f"({texts.iloc[without]!r} has none, {texts.iloc[with_zone]!r} has one); write all with an offset, or none"
+        )
+    offsets = {zone: _offset_minutes(zone) for zone in seen}
+    distinct = sorted(set(offsets.values()))
+    if len(distinct) == 1:
+        return True
+    if len(distinct) == 2 and distinct[1] - distinct[0] == 60:
+        table.notes.append(f"summer time: offsets {seen[0]} and {seen[1]} occur; times are converted to UTC")
+        return True
+    row = int(np.argmax((zones != zones.iloc[0]).to_numpy()))
+    raise InputError(
+        f"{table.source.place(row)}: the times in column {column!r} are in mixed zones "
+        f"({', '.join(str(zone) for zone in seen[:4])}); write all in one zone, best UTC"
+    )
+
+
+def _offset_minutes(zone: str) -> int:
+    if zone in ("Z", "UTC", "GMT"):
+        return 0
+    digits = zone[1:].replace(":", "")
+    minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
+    return -minutes if zone[0] == "-" else minutes
+
+
+def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd.DatetimeIndex:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        iso = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=zoned)
+        if not iso.isna().any():
+            table.date_order = table.date_order or YEAR_FIRST
+            return _index(iso)
+        candidates = {"day first": pd.to_datetime(texts, errors="coerce", utc=zoned, dayfirst=True)}
+        if "." not in texts.iloc[0][:4]:  # no country that writes 01.02.2024 means the second of January
+            candidates["month first"] = pd.to_datetime(texts, errors="coerce", utc=zoned)
+    if table.date_order is not None:  # known from the part before
+        candidates = {order: times for order, times in candidates.items() if order == table.date_order}
+    readable = {order: times for order, times in candidates.items() if not times.isna().any()}
+    if not readable:
+        best = min([iso, *candidates.values()], key=lambda times: int(times.isna().sum()))
+        row = int(np.argmax(best.isna().to_numpy()))
+        if best.isna().all():
+            raise InputError(
+                f"{table.source.place(row)}: column {column!r} holds {texts.iloc[row][:40]!r}, which is not a time; "
+                f"write times as 2024-01-31 13:45:00, or read without times (time={NO_TIMES})"
+            )
+        raise InputError(
+            f"{table.source.place(row)}: {texts.iloc[row][:40]!r} in column {column!r} is not a time like those before "
+            f"it; correct it"
+        )
+    order, times = min(readable.items(), key=lambda item: (_unevenness(item[1]), item[0] == "day first"))
+    if len(readable) == 2 and all(times.equals(other) for other in readable.values()):
+        return _index(times)  # the month is a name, or the same either way
+    table.date_order = order
+    table.notes.append(f"{column!r} is read {order} ({times.iloc[0]} is row 1)")
+    return _index(times)
+
+
+def _unevenness(times: pd.Series) -> float:
+    """How uneven the steps are: infinite where times go back, 1 where all are alike."""
+    steps = np.diff(_index(times).asi8)
+    if not len(steps):
+        return 1.0
+    return float("inf") if steps.min() <= 0 else float(steps.max() / np.median(steps))
+
+
+def _check_increasing(table: Table, column: str, axis: Times, ahead: int = 0) -> None:
+    """Refuse times that do not increase. The first `ahead` of them stand in front of the table's own."""
+    if isinstance(axis, pd.DatetimeIndex):
+        steps, is_wall_clock = np.diff(axis.asi8), axis.tz is None
+    else:
+        steps, is_wall_clock = np.diff(axis.astype(np.float64)), False
+    bad = np.flatnonzero(steps <= 0) + 1
+    if not len(bad):
+        return
+    if is_wall_clock and _clock_set_back(steps, bad):
+        row = int(bad[0])
+        place = table.source.place(row - ahead).split(": ")[-1]
+        table.notes.append(
+            f"the clock was set back an hour before {place} ({axis[row - 1]} is followed by "
+            f"{axis[row]}): rows are kept in order"
+        )
+        return
+    row = int(bad[0])
+    before, now = str(axis[row - 1]), str(axis[row])
+    if steps[row - 1] == 0:
+        what = f"the time {now} in column {column!r} is there twice"
+        way_out = "keep one row per time"
+    else:
+        what = f"times do not increase in column {column!r}: {before} is followed by {now}"
+        way_out = "sort the rows by time"
+    more = f" ({len(bad):,} such rows)" if len(bad) > 1 else ""
+    raise InputError(
+        f"{table.source.place(row - ahead)}: {what}{more}; {way_out}, or read them in order without times "
+        f"(time={NO_TIMES})"
+    )
+
+
+def _clock_set_back(steps: NDArray[np.int64], bad: NDArray[np.int64]) -> bool:
+    """Whether each step back is a wall clock set back by one hour: a run of usual steps, one of an hour less, a run."""
+    usual = float(np.median(steps))
+    hour = 3.6e12
+    if not 0 < usual <= hour / 2 or len(bad) > 2 + len(steps) * usual / (hour * 24 * 180):
+        return False
+    for row in bad:
+        around = np.r_[steps[max(0, row - 4) : row - 1], steps[row : row + 3]]
+        if abs(steps[row - 1] + hour - usual) > usual / 2 or np.any(np.abs(around - usual) > usual / 2):
+            return False
+    return True

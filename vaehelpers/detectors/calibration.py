@@ -1,0 +1,33 @@
+"""From calibration scores to a threshold."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaehelpers import thresholds
+
+
+def without_outbreaks(scores: NDArray, width: int) -> NDArray:
+    """Scores with NaN where they stand far above the rest, and within `width` rows of there: smoothing spreads them.
+
+    Far is six robust standard deviations of the logarithm: smoothed errors are skewed, their logarithms hardly.
+    """
+    low = np.nanmin(scores)
+    logs = np.log(np.maximum(scores - min(low, 0.0), 1e-12))
+    centre = np.nanmedian(logs)
+    spread = 1.4826 * np.nanmedian(np.abs(logs - centre))
+    far = np.nan_to_num(logs) > centre + 6.0 * max(spread, 1e-3)
+    near = np.convolve(far, np.ones(2 * width + 1), mode="same") > 0.5
+    # most of the part cannot be an outbreak: then the level itself is what it is
+    return scores if near.mean() > 0.5 else np.where(near, np.nan, scores)
+
+
+def make_rule(settings: dict[str, Any]) -> Any:
+    """The threshold rule of that name; those that promise a rate get it."""
+    name = settings["threshold"]
+    promises = "false_alarm_rate" in inspect.signature(thresholds.THRESHOLDS[name]).parameters
+    return thresholds.make_threshold(name, **({"false_alarm_rate": settings["false_alarm_rate"]} if promises else {}))

@@ -1,0 +1,49 @@
+"""Scores beside the rows they belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from vaehelpers.data.series import Series
+
+
+def scores_frame(data: Series, scores: np.ndarray, p_values: np.ndarray, flags: np.ndarray) -> pd.DataFrame:
+    """Put scores beside the rows they belong to: one row per input row, in order.
+
+    Parameters
+    ----------
+    data : Series
+    scores, p_values : ndarray of shape (n,)
+        NaN where there is no score.
+    flags : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    DataFrame
+        Columns ``time`` (row numbers where the series has no times), the value columns, ``score``, ``p_value`` and
+        ``flag`` (0 or 1). A value column that has one of these names gets ``value_`` before it.
+
+    Examples
+    --------
+    >>> from vaehelpers.data.arrays import as_series
+    >>> import numpy as np
+    >>> data = as_series(np.array([1.0, 2.0]))
+    >>> list(scores_frame(data, np.array([0.1, np.nan]), np.array([0.5, np.nan]), np.array([True, False])).flag)
+    [1, 0]
+    """
+    import numpy as np
+    import pandas as pd
+
+    taken = {"time", "score", "p_value", "flag"}
+    frame: dict[str, Any] = {"time": np.arange(data.n) if data.times is None else data.times}
+    for position, column in enumerate(data.columns):
+        name = str(column)
+        while name in taken or name in frame:
+            name = f"value_{name}"
+        frame[name] = data.values[:, position]
+    frame |= {"score": scores, "p_value": p_values, "flag": np.asarray(flags).astype(np.int8)}
+    return pd.DataFrame(frame)

@@ -1,0 +1,386 @@
+"""`Detector`: the VAE as a detector, from a series to scores, flags and events with one object.
+
+Lessons: notebooks/06_thresholding.ipynb and 07_report.ipynb.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaehelpers.common.errors import InputError
+from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.data.scaling import Scaler
+from vaehelpers.data.series import Series
+from vaehelpers.detectors import saved
+from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.settings import PRESET, PRESETS, VAE, preset_values
+from vaehelpers.model.collapse import collapse_report
+from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
+from vaehelpers.model.scores import SeriesScores, encode_series, score_series
+from vaehelpers.model.training import History, train
+from vaehelpers.thresholds.base import Threshold
+from vaehelpers.windows import gather, smooth
+
+
+class Detector(BaseDetector):
+    """A variational autoencoder as an anomaly detector for a series.
+
+    By default encoder and decoder are dense (preset "fast"); which blocks run is a setting, and `model_name` says it.
+
+    Parameters
+    ----------
+    preset : {"fast", "accurate"}, default "fast"
+        Sets latent_dim, units, encoder, decoder, steps, batch_size and learning_rate where they are not given.
+    latent_dim : int, default 8
+    units : int or tuple of int, default (128, 128)
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense"}, default "dense"
+    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"}, default "dense"
+    likelihood : str, default "gaussian"
+    linear_path : bool, default True
+    patch : int, default 1
+        See `vaehelpers.model.LSTMVAE`.
+    steps : int, default 3000
+        Counts both parts of the training, see `refit`.
+    batch_size : int, default 128
+    learning_rate : float, default 0.002
+    patience : int, default 10
+        See `vaehelpers.model.train`.
+    kind : str, default "window_error"
+        One of `vaehelpers.model.SCORES`, or several joined by "+".
+    samples : int, default 16
+        Latent samples per window for the scores that sample.
+    aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
+        From windows to points.
+    imputations : int, default 5
+        Passes of imputation over missing values while scoring.
+    clip : float, default 8.0
+        What the encoder reads is cut to this many standard deviations, so that one spike does not drown the rest. The
+        reconstruction is held against the values as they are.
+    timesteps : int, optional
+        Length of a window, in rows. Default: one period of the series, between 32 and 400 rows (100 without rhythm).
+    smooth : int, optional
+        Rows of the centred moving average over the point scores; 1 for none. Default: 100, at most a fifth of the
+        training part.
+    threshold : str, default "pot"
+        One of `vaehelpers.thresholds.THRESHOLDS`.
+    false_alarm_rate : float, default 0.001
+        Share of normal rows that may be flagged.
+    max_missing : float, default 0.5
+        Largest share of missing values in a window.
+    contamination : float, default 0.0
+        Largest share of the training windows that may be set aside as anomalous themselves. 0 trusts the training part.
+    hold_back : float, default 0.3
+        Share of the rows at the end of the training part that is kept for itself: the first third of it stops the
+        training, the rest calibrates the threshold. A series under 20 windows long is not split (see `notes_`).
+    refit : bool, default True
+        After half of the steps, when the threshold is calibrated on rows that the model never saw, go on with all rows.
+        The threshold stays; a model that knows more rows errs less on normal ones, so it is on the safe side.
+    seed : int, default 0
+
+    Attributes
+    ----------
+    model_ : LSTMVAE
+    scaler_ : Scaler
+    timesteps_, smooth_, n_features_in_ : int
+    threshold_ : Threshold
+        Fitted on `calibration_scores_`.
+    trailing_threshold_ : Threshold or None
+        Fitted on the trailing scores of the same rows: for streams, where a row knows nothing of later ones.
+    gap_limit_ : Timedelta, float or None
+        Longer intervals between rows are gaps; from the training part's times, see `Series.gap_limit`.
+    history_ : DataFrame
+        One row per evaluation of the training.
+    collapse_ : dict
+        Whether the latent is used, in numbers and in words ("text").
+    notes_ : list of str
+        What was noticed on the way.
+    fit_seconds_ : float
+
+    Examples
+    --------
+    >>> from vaehelpers.detectors import Detector
+    >>> rows = np.arange(1_500)
+    >>> normal = np.sin(rows / 8) + 0.1 * np.random.default_rng(0).normal(size=1_500)
+    >>> detector = Detector(timesteps=50, units=8, latent_dim=4, steps=20, smooth=5).fit(normal)
+    >>> odd = normal.copy()
+    >>> odd[700:740] = 0.0
+    >>> int(abs(np.argmax(detector.decision_function(odd)) - 720) < 40)
+    1
+    """
+
+    own: ClassVar = (PRESET, *VAE)
+    positional: ClassVar = ("preset",)
+
+    def _defaults(self, given: dict[str, Any]) -> dict[str, Any]:
+        return preset_values(given.get("preset", PRESET.default))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name. A preset sets what it stands for, except what is set in the same call.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        known = PRESETS.get(params["preset"], {}) if isinstance(params.get("preset"), str) else {}
+        return super().set_params(**{**known, **params})
+
+    @property
+    def model_name(self) -> str:
+        """What ran, in words: "dense VAE", "LSTM-VAE", "dense-LSTM VAE", ..."""
+        return saved.model_name(self.settings_ if hasattr(self, "settings_") else self.settings())
+
+    # -- fit ------------------------------------------------------------------------------------------------------
+
+    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+        settings, n, timesteps = self.settings_, len(values), self.timesteps_
+        fit_end, val_end = self._split(n)
+        self.scaler_ = Scaler().fit(values[:fit_end])
+        prepared = self.prepare(values, gaps=given.gaps, times=given.times)
+        starts = prepared.starts
+        train_starts = starts[starts + timesteps <= fit_end]
+        if not len(train_starts):
+            raise InputError(
+                f"no window of timesteps={timesteps} in the {fit_end} training rows is free of gaps and has at most "
+                f"{settings['max_missing']:.0%} missing values; shorten timesteps or raise max_missing"
+            )
+        val_starts = starts[(starts >= fit_end) & (starts + timesteps <= val_end)]
+        self.model_ = saved.build_model(settings, timesteps, values.shape[1])
+        self._start(prepared.scaled, train_starts)
+        train_starts = self._set_aside(prepared, train_starts)
+        again = settings["refit"] and fit_end < n
+        steps = settings["steps"]
+        half = (steps + 1) // 2 if again else steps
+        first = self._train(prepared, train_starts, val_starts, (0, half), progress)
+        self._note_history(first)
+        self._measure_latent(prepared.scaled, train_starts)
+        self._normalise(prepared, train_starts)
+        self._calibrate(prepared, train_starts, (fit_end, val_end), progress)
+        if again and first.stopped != "interrupt" and steps > 1:
+            # set aside are windows that looked anomalous to the starting model, and held-back rows over the threshold
+            everything = np.union1d(train_starts, self._unsuspicious(starts[starts + timesteps > fit_end]))
+            self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
+            self._measure_latent(prepared.scaled, everything)
+
+    def _train(
+        self,
+        prepared: Prepared,
+        starts: NDArray,
+        val_starts: NDArray | None,
+        part: tuple[int, int],
+        progress: Progress,
+    ) -> History:
+        """Take the steps of `part`, a (first, last) out of all, on the windows at `starts`."""
+        settings = self.settings_
+        begin, end = part
+        return train(
+            self.model_,
+            prepared.scaled,
+            starts,
+            mask=prepared.mask,
+            val_starts=val_starts,
+            steps=end - begin,
+            batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
+            patience=settings["patience"],
+            seed=settings["seed"] + begin,
+            progress=lambda stage, done, total: progress(stage, begin + done, settings["steps"]),
+        )
+
+    def _unsuspicious(self, starts: NDArray) -> NDArray:
+        """Of held-back windows those to learn from: all, or in an untrusted training part those without a flag."""
+        if not self.settings_["contamination"] or not self.calibration_["held_back"]:
+            return starts
+        flagged = np.zeros(self.calibration_["last"] + 1, bool)
+        flagged[self._calibration_rows[self.threshold_.flags(self.calibration_scores_)]] = True
+        total = np.concatenate([[0], np.cumsum(flagged)])
+        ends = np.minimum(starts + self.timesteps_, len(flagged))
+        return starts[total[ends] == total[np.minimum(starts, len(flagged))]]
+
+    def _start(self, scaled: NDArray, starts: NDArray) -> None:
+        if not self.settings_["linear_path"] or len(starts) < 2:
+            return
+        rng = np.random.default_rng(self.settings_["seed"])
+        # enough windows for a covariance, few enough for memory: 32 million values at most
+        most = max(64, min(8_192, 32_000_000 // (self.timesteps_ * self.n_features_in_)))
+        chosen = np.sort(rng.choice(starts, min(most, len(starts)), replace=False))
+        self.model_.start_from_pca(gather(scaled, chosen, self.timesteps_))
+
+    def _set_aside(self, prepared: Prepared, starts: NDArray) -> NDArray:
+        """Leave out training windows that look anomalous to the starting model, at most the share `contamination`."""
+        share = self.settings_["contamination"]
+        if not share or not self.settings_["linear_path"]:
+            return starts
+        for _ in range(2):  # the second look is by a model that has not seen the worst of the first
+            points = score_series(self.model_, prepared.scaled, starts, mask=prepared.mask, kind="error").scores
+            total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(points))])
+            error = (total[starts + self.timesteps_] - total[starts]) / self.timesteps_
+            spread = 1.4826 * np.median(np.abs(error - np.median(error)))
+            limit = max(np.quantile(error, 1 - share), np.median(error) + 6 * spread)
+            kept = starts[error <= limit]
+            self._start(prepared.scaled, kept)
+        if len(kept) < len(starts):
+            self.notes_.append(
+                f"{len(starts) - len(kept):,} of {len(starts):,} training windows looked anomalous themselves and "
+                "were set aside."
+            )
+        return kept
+
+    def _note_history(self, first: History, second: History | None = None) -> None:
+        """Keep how the training went; `second` is the part that learned from the held-back rows as well."""
+        self.history_ = first.frame
+        last = second or first
+        self.training_: dict[str, Any] = {
+            "steps": first.steps,
+            "best_step": first.best_step,
+            "stopped": last.stopped,
+            "seconds": first.seconds,
+            "windows_per_second": last.windows_per_second,
+        }
+        if second is not None:
+            rest = second.frame.assign(
+                step=second.frame["step"] + first.steps, seconds=second.frame["seconds"] + first.seconds
+            )
+            self.history_ = pd.concat([first.frame, rest], ignore_index=True)
+            self.training_["steps"] += second.steps
+            self.training_["seconds"] += second.seconds
+            self.training_["refit_step"] = first.steps
+        if last.stopped == "interrupt":
+            kept = "the weights of that moment" if second else f"the best weights so far (step {first.best_step})"
+            self.notes_.append(
+                f"The training was interrupted at step {self.training_['steps']} of {self.settings_['steps']}; "
+                f"{kept} are kept."
+            )
+
+    def _measure_latent(self, scaled: NDArray, starts: NDArray) -> None:
+        chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(4_096, len(starts))).round().astype(int))]
+        mu, log_var = encode_series(self.model_, scaled, chosen)
+        self.collapse_ = collapse_report(mu, log_var).to_dict() if len(mu) > 1 else {}
+        self._latent: LatentDistance | None = fit_latent_distance(mu) if len(mu) > 1 else None
+
+    def _normalise(self, prepared: Prepared, train_starts: NDArray) -> None:
+        """What one unit of score is: the error on the training windows, per variable."""
+        chosen = prepared.at(train_starts[:: max(1, len(train_starts) // 4_096)])
+        self._normalisers: dict[str, list[Normaliser]] = {}
+        for kind in self._kinds():
+            sample = self._run(kind, chosen, details=True)
+            assert sample.contributions is not None
+            if kind in ("error", "window_error"):
+                means = np.maximum(np.nanmean(sample.contributions, axis=0), 1e-4) * self.n_features_in_
+                self._normalisers[kind] = [Normaliser(0.0, float(mean)) for mean in means]
+            else:
+                one = Normaliser.fit(sample.scores)
+                centre = one.centre / self.n_features_in_
+                self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
+
+    def _calibrate(self, prepared: Prepared, train_starts: NDArray, ends: tuple[int, int], progress: Progress) -> None:
+        super()._calibrate(prepared, train_starts, ends, progress)
+        part = prepared.starts[prepared.starts >= ends[1]] if self.calibration_["held_back"] else train_starts
+        points = self.points(prepared.at(part), aggregate="trailing", progress=progress)
+        scores = smooth(points, self.smooth_, trailing=True, gaps=prepared.gaps)
+        if self.settings_["contamination"] and np.isfinite(scores).any():
+            scores = without_outbreaks(scores, self.smooth_)
+        self.trailing_threshold_: Threshold | None
+        try:
+            self.trailing_threshold_ = make_rule(self.settings_).fit(scores)
+        except InputError:  # a window's length of rows less than the threshold above had
+            self.trailing_threshold_ = None
+
+    def _kinds(self) -> list[str]:
+        return [kind.strip() for kind in self.settings_["kind"].split("+")]
+
+    # -- score ----------------------------------------------------------------------------------------------------
+
+    def _run(
+        self,
+        kind: str,
+        prepared: Prepared,
+        *,
+        details: bool,
+        aggregate: str | None = None,
+        progress: Progress = quiet,
+    ) -> SeriesScores:
+        return score_series(
+            self.model_,
+            prepared.scaled,
+            prepared.starts,
+            mask=prepared.mask,
+            target=prepared.target,
+            kind=kind,
+            samples=self.settings_["samples"],
+            latent=self._latent,
+            aggregate=aggregate or self.settings_["aggregate"],
+            details=details,
+            imputations=self.settings_["imputations"],
+            first_row=prepared.first_row,
+            seed=self.settings_["seed"],
+            progress=progress,
+        )
+
+    def _contributions(self, prepared: Prepared, **options: Any) -> tuple[NDArray, SeriesScores]:
+        """What each variable adds to each row's score, before smoothing."""
+        total, result = np.zeros((len(prepared), self.n_features_in_)), None
+        for kind in self._kinds():
+            result = self._run(kind, prepared, details=True, **options)
+            parts = np.asarray(result.contributions)
+            for column, normaliser in enumerate(self._normalisers[kind]):
+                total[:, column] += normaliser.transform(parts[:, column])
+        assert result is not None
+        # a missing value adds nothing, a row without any value has no score
+        return np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total), result
+
+    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray:
+        """Score rows before smoothing; see `BaseDetector.points`."""
+        if self.n_features_in_ > 1:
+            return self._contributions(prepared, aggregate=aggregate, progress=progress)[0].sum(axis=1)
+        total = np.zeros(len(prepared))
+        for kind in self._kinds():
+            points = self._run(kind, prepared, details=False, aggregate=aggregate, progress=progress).scores
+            total += self._normalisers[kind][0].transform(points)
+        return total
+
+    def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
+        contributions, result = self._contributions(prepared, progress=progress)
+        width = 2.0 * np.asarray(result.deviation)
+        expected = np.asarray(result.expected)
+        return contributions, (expected, expected - width, expected + width)
+
+    # -- save and load --------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write the detector to a folder: `model.keras` (weights) and `detector.json` (all else); no pickle.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Appears when it is whole. An existing one is refused without `force`.
+        force : bool, default False
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+        """
+        self.check_fitted()
+        return saved.save(self, folder, force=force)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Detector:
+        """Read a detector that `save` wrote, of this format or an older one.
+
+        The architecture is built from checked settings by this package's own code and only numbers are read from the
+        weights file, so that nothing in the folder can run.
+
+        Raises
+        ------
+        InputError
+            If the folder is missing, damaged, changed by hand, or written by a newer version.
+        """
+        return saved.load(cls, folder)

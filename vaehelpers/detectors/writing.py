@@ -1,0 +1,126 @@
+"""Write the scores of a spooled series, part by part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaehelpers.common.errors import InputError
+from vaehelpers.common.files import atomic_file
+from vaehelpers.common.output import check_table_path
+from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.detectors.spool import Spool
+from vaehelpers.detectors.tables import scores_frame
+
+if TYPE_CHECKING:
+    from vaehelpers.detectors.vae import Detector
+
+
+def write_scores(
+    detector: Detector,
+    spool: Spool,
+    path: str | os.PathLike[str],
+    *,
+    rows: int = 250_000,
+    progress: Progress = quiet,
+) -> None:
+    """Score a spooled series and write the table that `vaehelpers score` writes, part by part, whole or not at all.
+
+    Parameters
+    ----------
+    detector : Detector
+    spool : Spool
+    path : str or path-like
+        Ends in .csv, .parquet or .pq.
+    rows : int, default 250,000
+        Rows in memory at a time, with a window's length and the smoothing around them.
+    progress : Progress, optional
+        Called as ``progress("scoring", rows done, n)``.
+
+    Raises
+    ------
+    InputError
+        If no row can be scored.
+
+    Notes
+    -----
+    A threshold rule whose verdict depends on the rows before (``sequential``) needs all scores at once: 8 bytes a row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from vaehelpers.data import Series
+    >>> from vaehelpers.detectors import Detector
+    >>> wave = np.sin(np.arange(600) / 3)
+    >>> detector = Detector(timesteps=10, units=4, steps=5, smooth=1).fit(wave)
+    >>> path = Path(tempfile.mkdtemp()) / "scores.csv"
+    >>> with Spool(path.parent) as spool:
+    ...     spool.append(Series(wave, columns=("value",)))
+    ...     write_scores(detector, spool, path, rows=100)
+    >>> pd.read_csv(path).shape
+    (600, 5)
+    """
+    from vaehelpers.detectors.outofcore import score_parts
+
+    check_table_path(path)
+    parts = score_parts(detector, spool.values, spool.n, gaps=spool.gaps(), rows=rows, progress=progress)
+    rule = detector.threshold_
+    floor = detector.smallest_p_
+    judged: Iterator[tuple[int, NDArray, NDArray, NDArray]]
+    if rule.sequential:
+        scores = np.concatenate([part for _, part in parts])
+        chances, alarms = rule.p_values(scores), rule.flags(scores)
+        judged = (
+            (first, scores[first : first + rows], chances[first : first + rows], alarms[first : first + rows])
+            for first in range(0, spool.n, rows)
+        )
+    else:
+        judged = ((first, part, rule.p_values(part), rule.flags(part)) for first, part in parts)
+    any_score = False
+    with atomic_file(path) as temporary, _table_writer(temporary) as write:
+        for first, part, p_values, flags in judged:
+            any_score = any_score or bool(np.isfinite(part).any())
+            data = spool.part(first, first + len(part))
+            frame = scores_frame(data, part, np.maximum(p_values, floor), flags)
+            if data.times is None:
+                frame["time"] += first
+            elif isinstance(data.times, pd.DatetimeIndex) and temporary.suffix.lower() == ".csv":
+                frame["time"] = spool.as_text(data.times)
+            write(frame)
+        if not any_score:
+            raise InputError(
+                f"no window of {detector.timesteps_} rows is free of gaps and has at most "
+                f"{detector.settings_['max_missing']:.0%} missing values; nothing can be scored"
+            )
+
+
+@contextlib.contextmanager
+def _table_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    if path.suffix.lower() == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield lambda frame: frame.to_csv(file, index=False, lineterminator="\n", header=not file.tell())
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    writer: Any = None
+
+    def write(frame: pd.DataFrame) -> None:
+        nonlocal writer
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        if writer is None:
+            writer = pyarrow.parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()

@@ -1,0 +1,38 @@
+"""Labels of a series as events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from vaehelpers import metrics
+from vaehelpers.data.series import Series
+
+
+def labelled_events(data: Series) -> pd.DataFrame:
+    """The labelled anomalies: one row each, with their kind where it is known.
+
+    Parameters
+    ----------
+    data : Series
+
+    Returns
+    -------
+    DataFrame
+        Columns first, last (rows, both inclusive) and kind ("labelled" where it is not known). Empty without labels.
+
+    Examples
+    --------
+    >>> labelled_events(Series([1.0, 2, 3, 4], labels=[0, 1, 1, 0]))
+       first  last      kind
+    0      1     2  labelled
+    """
+    if data.kinds is not None and len(data.kinds):
+        return data.kinds[["first", "last", "kind"]].reset_index(drop=True)
+    spans = metrics.runs(data.labels) if data.labels is not None else np.zeros((0, 2), dtype=np.int64)
+    return pd.DataFrame({"first": spans[:, 0], "last": spans[:, 1], "kind": "labelled"})
+
+
+def has_labels(data: Series) -> bool:
+    """Whether any row is labelled anomalous."""
+    return data.labels is not None and bool(data.labels.any())

@@ -1,0 +1,459 @@
+"""What a report says about one series: the sentences around the numbers, and the figures.
+
+Every function takes the series, the fitted detector and what it found, and returns Markdown text, a table, or a
+`plots.Picture`; so the report notebook is right for one variable or forty, with labels or without, with times or row
+numbers. The numbers come from `vaehelpers.findings`. The notebook that uses all of it: notebooks/07_report.ipynb.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from vaehelpers.data.series import Series, format_step
+from vaehelpers.report.figures import MAX_VARIABLES, _overlaps
+from vaehelpers.report.findings import collapse_of, false_events, independent_rows, ranked_events
+from vaehelpers.report.labels import has_labels, labelled_events
+from vaehelpers.report.methods import Method, own_rate
+from vaehelpers.report.text import (
+    MAX_ROWS,
+    _and,
+    _count,
+    _length,
+    _moment,
+    _number,
+    _percent,
+    _span,
+    _unit,
+    escape_markdown,
+    markdown_table,
+)
+from vaehelpers.thresholds.dependence import RealisedRate
+
+if TYPE_CHECKING:
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
+
+
+def _partners(data: Series, first: int, last: int) -> list[int]:
+    """Numbers of the labelled anomalies that an event overlaps."""
+    labelled = labelled_events(data)
+    return np.flatnonzero((labelled["first"] <= last) & (labelled["last"] >= first)).tolist()
+
+
+def describe_summary(data: Series, detector: Detector, found: Explanation, table: pd.DataFrame | None = None) -> str:
+    """What was found, in a few sentences: the top of the report."""
+    n_events, flagged = len(found.events), int(found.flags.sum())
+    rate = float(detector.settings_["false_alarm_rate"])
+    scored = int(np.isfinite(found.scores).sum())
+    head = f"**{_count(n_events, 'event')}** in {_length(data, data.n)} of {_variables(data)}"
+    parts = [f"{head}: {_count(flagged, 'row')} ({_percent(flagged / data.n)}) lie above the threshold."]
+    if n_events:
+        worst = ranked_events(found).iloc[0]
+        by = (
+            f", made by {escape_markdown(worst['contributed'])}" if data.n_features > 1 and worst["contributed"] else ""
+        )
+        parts.append(
+            f"The most surprising is {_span(data, worst['first'], worst['last'])}: its score reaches "
+            f"{_number(worst['score'])} times that of a normal row{by}."
+        )
+    else:
+        highest = np.nanmax(found.scores) if scored else math.nan
+        parts.append(
+            f"Nothing is above the threshold of {_number(detector.threshold_.threshold_)}; "
+            f"the highest score is {_number(highest)}."
+        )
+    if detector.threshold_.promised_rate is not None:
+        parts.append(
+            f"The threshold promises that at most {_percent(rate)} of normal rows are flagged, about "
+            f"{_count(round(rate * scored), 'row')} of this series by chance alone."
+        )
+    if table is not None and len(table):
+        return " ".join(parts) + "\n\n" + _verdict(table)
+    return " ".join(parts)
+
+
+def _variables(data: Series) -> str:
+    if data.n_features == 1:
+        return f"*{escape_markdown(data.columns[0])}*"
+    return f"{data.n_features} variables"
+
+
+def _verdict(table: pd.DataFrame) -> str:
+    """One sentence: ours against the labels, and the best baseline beside it."""
+    ours = table.iloc[0]
+    text = (
+        f"Against the labels: {int(ours['found'])} of "
+        f"{_count(int(ours['labelled']), 'labelled anomaly', 'labelled anomalies')} found, "
+        f"{int(ours['right'])} of {_count(int(ours['alarms']), 'event')} right"
+    )
+    others = table.iloc[1:]
+    if not len(others):
+        return text + "."
+    sides = [
+        f"{name} {int(row['found'])} of {int(row['labelled'])} found, {int(row['right'])} of {int(row['alarms'])} right"
+        for name, row in others.iterrows()
+    ]
+    return f"{text}. Under the same conditions: {'; '.join(sides)}."
+
+
+def describe_data(data: Series) -> str:
+    """What the series is: length, sampling, gaps, missing values, labels, and what reading noticed."""
+    lines = []
+    if data.times is not None:
+        every = f"one every {format_step(data.step)}" if data.step is not None else "no interval"
+        irregular = ", irregularly" if data.is_irregular else ""
+        lines.append(
+            f"**{_count(data.n, 'row')}** from {_moment(data, 0)} to {_moment(data, data.n - 1)}, {every}{irregular}."
+        )
+    else:
+        lines.append(f"**{_count(data.n, 'row')}** without times; rows are numbered from 0.")
+    names = [
+        f"*{escape_markdown(name)}*" + (f" ({escape_markdown(unit)})" if (unit := _unit(data, position)) else "")
+        for position, name in enumerate(data.columns)
+    ]
+    shown = names if len(names) <= MAX_VARIABLES else [*names[:MAX_VARIABLES], f"{len(names) - MAX_VARIABLES} more"]
+    lines.append(f"{_count(data.n_features, 'variable')}: {_and(shown)}.")
+    missing = int(np.isnan(data.values).sum())
+    lines.append(
+        f"Missing values: {_count(missing, 'value')} ({_percent(missing / data.values.size)})."
+        if missing
+        else "No value is missing."
+    )
+    if data.times is not None:
+        gaps = len(data.gaps)
+        longest = _longest_gap(data)
+        lines.append(f"{_count(gaps, 'gap')} in time, the longest {longest}." if gaps else "No gap in time.")
+    if data.train_rows is not None:
+        lines.append(
+            f"The first {_count(data.train_rows, 'row')} are the training part; the other "
+            f"{data.n - data.train_rows:,} were never learned from."
+        )
+    else:
+        lines.append("No training part is known, so the detector learned from the series as a whole.")
+    if data.labels is not None:
+        labelled = labelled_events(data)
+        share = _percent(float(np.mean(data.labels)))
+        lines.append(f"Labels: {_count(len(labelled), 'anomaly', 'anomalies')} ({share} of rows). {_kinds(labelled)}")
+    lines += [f"Noticed while reading: {escape_markdown(note)}." for note in data.notes]
+    return "\n".join(f"- {line.strip()}" for line in lines)
+
+
+def _kinds(labelled: pd.DataFrame) -> str:
+    if not len(labelled) or set(labelled["kind"]) == {"labelled"}:
+        return ""
+    counts = labelled["kind"].value_counts(sort=False)
+    return "By kind: " + ", ".join(f"{count} {escape_markdown(kind)}" for kind, count in counts.items()) + "."
+
+
+def _longest_gap(data: Series) -> str:
+    if data.times is None or not len(data.gaps):
+        return ""
+    row = max(data.gaps.tolist(), key=lambda i: data.times[i] - data.times[i - 1])  # type: ignore[index]
+    length = data.times[row] - data.times[row - 1]
+    return f"{format_step(length)} before {_moment(data, row)}"
+
+
+def describe_windows(data: Series, detector: Detector, found: Explanation) -> str:
+    """How the series was cut into windows, and what the rows were used for."""
+    timesteps, used = detector.timesteps_, detector.calibration_
+    covered = int(np.isfinite(found.scores).sum())
+    chosen = "as asked" if detector.timesteps else "about one period of the series, found from its autocorrelation"
+    if not detector.timesteps and timesteps == 100:
+        chosen = "the default, since the series shows no rhythm or one of that length"
+    part = data.train.n
+    lines = [
+        f"A window is **{_length(data, timesteps)}**: {chosen}. One starts at every row where none of its rows lies "
+        f"beyond a gap; none is copied, a batch gathers its rows from the one series in memory.",
+    ]
+    if used["held_back"]:
+        calibration = part - used["fit_rows"] - used["validation_rows"]
+        lines.append(
+            f"Of the {_count(part, 'row')} to learn from, the first {used['fit_rows']:,} trained the weights and the "
+            f"scaling, the next {used['validation_rows']:,} decided when to stop, the last {calibration:,} set the "
+            "threshold."
+        )
+        if "refit_step" in detector.training_:
+            lines[-1] += " Then the training went on with all of them; the threshold stayed."
+    else:
+        lines.append(
+            "The series is too short to hold rows back: the threshold is calibrated on rows that were trained on, and "
+            "flags more than it promises."
+        )
+    if covered < data.n:
+        lines.append(
+            f"{_count(data.n - covered, 'row')} got no score: no window without a gap covers them, or nothing was "
+            "measured there. They stand empty in scores.csv, and are never taken for normal."
+        )
+    else:
+        lines.append("Every row got a score, at both ends too.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def describe_training(detector: Detector) -> str:
+    """How the training went."""
+    training, history = dict[str, Any](detector.training_), detector.history_
+    why = {
+        "budget": "all steps of the budget were run",
+        "early": "the held-back loss did not fall any further",
+        "interrupt": "it was interrupted",
+    }[training["stopped"]]
+    again = "refit_step" in training
+    use = "that set the threshold" if again else "in use"
+    text = (
+        f"**{_count(training['steps'], 'training step')}** of {detector.settings_['batch_size']} windows each; {why}. "
+        f"The weights {use} are those of step {training['best_step']:,}"
+    )
+    losses = history["val_loss"].dropna()
+    if len(losses):
+        first = "the start is probabilistic PCA, so the curve begins low" if detector.settings_["linear_path"] else ""
+        text += f", where the held-back loss was lowest ({_number(float(losses.min()))} nats per value)"
+        text += f"; {first}" if first else ""
+    if again:
+        text += f". From step {training['refit_step']:,} on the training used the held-back rows as well"
+    return text + "."
+
+
+def describe_latent(detector: Detector) -> str:
+    """Whether the latent is used, in words."""
+    found = collapse_of(detector)
+    if not found:
+        return "There are too few windows to tell whether the latent is used."
+    return f"**{found['verdict'].capitalize()}.** {found['text']}"
+
+
+def describe_reconstructions(data: Series, detector: Detector, found: Explanation) -> str:
+    """What to look for in the figure of reconstructions, with the share of rows inside the band."""
+    values, inside = data.values, (data.values >= found.lower) & (data.values <= found.upper)
+    known = np.isfinite(values) & np.isfinite(found.lower)
+    known[found.flags] = False
+    share = float(inside[known].mean()) if known.any() else math.nan
+    return (
+        f"On the left two stretches as the model knows them, on the right the two that it finds strangest. "
+        f"**{_percent(share)}** of the values outside events lie inside the expected band (two standard deviations: "
+        "95 % if errors were Gaussian)."
+    )
+
+
+def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
+    """What the score is and where its threshold lies."""
+    settings, rule = detector.settings_, detector.threshold_
+    scores = np.asarray(detector.calibration_scores_, float)
+    middle = float(np.nanmedian(scores)) if len(scores) else math.nan
+    around = _length(data, detector.smooth_)
+    if settings["score"] == "window_error":
+        what = (
+            "The score of a row is the mean squared error of whole windows: of those that contain it, averaged over "
+            f"{around} around it; 1 is a usual row of the training part."
+        )
+    elif settings["score"] == "error":
+        what = (
+            "The score of a row is its squared reconstruction error, averaged over the windows that contain it and "
+            f"over {around} around it; 1 is a usual row of the training part."
+        )
+    else:
+        what = f"The score of a row is *{escape_markdown(settings['score'])}*, averaged over {around} around it."
+    promise = "" if rule.promised_rate is None else f" for a false-alarm rate of {_percent(rule.promised_rate)}"
+    return (
+        f"{what} On the calibration rows its median is {_number(middle)}. The threshold is "
+        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}."
+    )
+
+
+def event_table(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> pd.DataFrame:
+    """The most surprising events, the worst first, in words that a person reads.
+
+    Parameters
+    ----------
+    data : Series
+    found : Explanation
+    most : int, default 20
+        How many.
+
+    Returns
+    -------
+    DataFrame
+        Columns event, when, rows, peak, score, p, with several variables also made by, with labels also label.
+    """
+    rows = []
+    labelled = labelled_events(data)
+    tied = found.events["p_value"].value_counts()
+    # p-values end where the calibration rows cannot tell any further: several events then share the lowest
+    lowest = tied.index.min() if len(tied) and tied[tied.index.min()] > 1 else math.nan
+    for number, (_, event) in enumerate(ranked_events(found).head(most).iterrows(), start=1):
+        first, last = int(event["first"]), int(event["last"])
+        row = {
+            "event": number,
+            "when": _span(data, first, last),
+            "rows": last - first + 1,
+            "peak": _moment(data, int(event["peak_row"])),
+            "score": f"{event['score']:,.2f}",
+            "p": f"under {_number(lowest, 2)}" if event["p_value"] == lowest else _number(float(event["p_value"]), 2),
+        }
+        if data.n_features > 1:
+            row["made by"] = event["contributed"] or "–"
+        if data.labels is not None:
+            partners = sorted({str(labelled["kind"][i]) for i in _partners(data, first, last)})
+            row["label"] = _and(partners) if partners else "none"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def describe_events(data: Series, found: Explanation) -> str:
+    """The table of events as Markdown, with a sentence before it."""
+    n_events = len(found.events)
+    if not n_events:
+        return "No row is above the threshold: no event. The score's figure above shows how close it came."
+    shown = min(n_events, MAX_ROWS)
+    head = f"{_count(n_events, 'event')}, the most surprising first"
+    head += f"; the first {shown} are shown, events.csv has all" if shown < n_events else ""
+    return (
+        f"{head}. The score is that of the event's highest row, in multiples of a usual row; p is the share of "
+        f"normal rows that score as high.\n\n{markdown_table(event_table(data, found))}"
+    )
+
+
+def describe_calibration(
+    data: Series, detector: Detector, found: Explanation, rates: Mapping[str, Sequence[RealisedRate]]
+) -> str:
+    """What the threshold promised and what held-back rows showed."""
+    rule, promise = detector.threshold_, float(detector.settings_["false_alarm_rate"])
+    rows, independent = independent_rows(detector)
+    if detector.calibration_["held_back"]:
+        head = f"The threshold was set on {_count(rows, 'row')} that no weight had been trained on by then"
+    else:
+        head = f"The series is short: the threshold was set on {_count(rows, 'row')} that the model trained on"
+    if rule.promised_rate is None:
+        parts = [f"{head}. The rule *{rule.name}* promises no rate of false alarms."]
+    else:
+        parts = [f"{head}; it promises that **{_percent(promise)}** of normal rows are flagged."]
+    parts.append(f"Scores come in runs, so these rows tell about as much as {_count(independent, 'independent one')}.")
+    if rule.promised_rate is not None and promise * independent < 1:
+        parts.append(
+            f"A rate of {_percent(promise)} is rarer than one in {independent:,}: the line stands beyond what was "
+            "seen, by the shape of the tail."
+        )
+    lines = [_kept(source, own_rate(detector, measured), promise) for source, measured in rates.items()]
+    if not lines:
+        parts.append("Too few rows were held back to check the promise.")
+    false = false_events(data, found)
+    if false is not None and data.train_rows is not None:
+        span = data.n - data.train_rows
+        each = f", one every {_length(data, span // false)}" if false else ""
+        lines.append(f"Counted in events: {_count(false, 'event')} without a label in {_length(data, span)}{each}.")
+    return "\n".join([" ".join(parts), "", *(f"- {line}" for line in lines)])
+
+
+def _kept(source: str, own: RealisedRate, promise: float) -> str:
+    if own.low <= promise <= own.high:
+        verdict = "the promise lies within the interval"
+    elif own.rate > promise:
+        verdict = f"**{_number(own.rate / promise, 2)} times what was promised**"
+    else:
+        verdict = "fewer than promised"
+    return (
+        f"On {_count(own.rows, 'row')} ({source}): **{_percent(own.rate)}** were flagged (95 % interval "
+        f"{_percent(own.low)} to {_percent(own.high)}): {verdict}."
+    )
+
+
+def describe_evaluation(data: Series, table: pd.DataFrame | None) -> str:
+    """How the detector and the baselines do against the labels."""
+    if table is None or not has_labels(data):
+        return (
+            "The series has no labelled anomaly, so recall and precision cannot be told. Name a column of 0 and 1 with "
+            "`--label` to have them."
+        )
+    best = table["vus_pr"].astype(float).idxmax()
+    shown = pd.DataFrame(
+        {
+            "method": table.index,
+            "labelled anomalies found": _of(table["found"], table["labelled"]),
+            "events that are right": _of(table["right"], table["alarms"]),
+            "recall": [_fixed(value, 2) for value in table["recall"]],
+            "precision": [_fixed(value, 2) for value in table["precision"]],
+            "VUS-PR": [_fixed(value, 3) for value in table["vus_pr"]],
+        }
+    )
+    ours = table.index[0]
+    if best == ours:
+        remark = f"**{ours}** has the highest VUS-PR here."
+    else:
+        remark = (
+            f"**{best}** has a higher VUS-PR here than the {ours}: on this series the simpler method ranks rows "
+            "better, and is worth using."
+        )
+    return (
+        "A labelled anomaly counts as found when an event overlaps it, an event as right when it overlaps a labelled "
+        "anomaly. VUS-PR looks at the score alone, at every threshold, and forgives small shifts in time (Paparrizos "
+        f"et al. 2022). All methods share training rows, smoothing and threshold rule. {remark}\n\n"
+        f"{markdown_table(shown)}"
+    )
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _of(part: pd.Series, whole: pd.Series) -> list[str]:
+    return [f"{int(some)} of {int(every)}" for some, every in zip(part, whole)]
+
+
+def describe_agreement(data: Series, methods: Sequence[Method]) -> str:
+    """What simple baselines would have flagged, beside the detector's events."""
+    ours = methods[0]
+    lines = []
+    for other in methods[1:]:
+        shared = _overlaps(ours.events, other.marks)
+        theirs = len(other.events) - _overlaps(other.events, ours.marks)
+        lines.append(
+            f"- **{other.name}**: {_count(len(other.events), 'event')}; it sees {shared} of our {len(ours.events)}, "
+            f"and {theirs} that we do not."
+        )
+    if len(methods) > 1 and len(ours.events):
+        alone = [
+            (first, last)
+            for first, last in zip(ours.events["first"].tolist(), ours.events["last"].tolist())
+            if not any(other.marks[first : last + 1].any() for other in methods[1:])
+        ]
+        spans = [_span(data, first, last) for first, last in alone]
+        if spans:
+            more = f" and {len(spans) - 5} more" if len(spans) > 5 else ""
+            lines.append(f"- Only the {ours.name} sees: {'; '.join(spans[:5])}{more}.")
+        else:
+            lines.append(f"- No event is seen by the {ours.name} alone.")
+    return "\n".join(lines)
+
+
+def describe_limits(data: Series, detector: Detector, found: Explanation) -> str:
+    """What this report cannot tell, for this very series."""
+    lines = [escape_markdown(note) for note in detector.notes_]
+    if data.train_rows is None:
+        lines.append(
+            "No training part was given: the model learned from rows that may hold anomalies, and what is frequent in "
+            "them is normal to it. With `--set train_rows=N` it learns from the first N rows alone."
+        )
+    spread = detector.timesteps_ + detector.smooth_
+    lines.append(
+        f"An event's edges are blurred by up to {_length(data, spread // 2)} on either side: a row's score comes from "
+        "all windows around it and is smoothed. The peak is the better pointer."
+    )
+    lines.append(
+        "A gradual change of what is normal (a new product, a replaced sensor) looks like one long anomaly; fit again "
+        "on rows from after it."
+    )
+    lines.append(
+        "p-values speak of single rows, not of events, and hold as far as the future resembles the calibration rows."
+    )
+    if data.n_features == 1:
+        lines.append(
+            "One variable alone cannot tell a fault from a changed load; variables that explain the load help."
+        )
+    unscored = int(np.isnan(found.scores).sum())
+    if unscored:
+        lines.append(f"{_count(unscored, 'row')} without a score were not judged at all.")
+    return "\n".join(f"- {line}" for line in lines)
