@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vaehelpers.errors import InputError
-from vaehelpers.metrics import NAB_PROFILES, nab_score
-from vaehelpers.metrics_nab import nab_corpus, nab_probation, nab_sweep
+from vaehelpers.common.errors import InputError
+from vaehelpers.metrics.nab import NAB_PROFILES, nab_score
+from vaehelpers.metrics.nab_corpus import nab_corpus, nab_probation, nab_sweep
 
-SHARED = Path(os.environ.get("VAEHELPERS_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+SHARED = Path(os.environ.get("VAEHELPERS_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 
 BOARD = {  # NAB's README and final_results.json, standard profile
     "ARTime": 74.85,

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaehelpers.errors import InputError
-from vaehelpers.metrics import NAB_PROFILES, _flag_pair, _nab_sigmoid, runs
+from vaehelpers.common.errors import InputError
+from vaehelpers.metrics.labels import _flag_pair, runs
+from vaehelpers.metrics.nab import NAB_PROFILES, _nab_sigmoid
 
 __all__ = ["NabCorpus", "NabSweep", "nab_corpus", "nab_probation", "nab_sweep"]
 
