@@ -380,7 +380,7 @@ class RollingLikelihood(SequentialStage):
     --------
     >>> stage = RollingLikelihood()
     >>> usual = stage.run(np.random.default_rng(0).normal(size=1_000))
-    >>> max(stage.run(np.full(10, 4.0))) > 10.0
+    >>> bool(stage.run(np.full(10, 4.0)).max() > 10.0)
     True
     """
 
@@ -447,8 +447,8 @@ class ChangeMartingale(SequentialStage):
     on large ones, and the capital is their mean. Where rows are exchangeable it reaches 10^k with a chance of at most
     10^-k, ever (Ville's inequality), whatever the distribution: 3 is a change at odds of 1,000 to 1. The capital does
     not fall below 1, so that evidence counts from the change on and not from the start; with that restart the
-    guarantee turns into one on the mean number of bets between two false notes (10^k at least). Bets count only as far
-    as the stride makes rows independent, which is the user's choice and not checked.
+    guarantee turns into one on the mean number of bets between two false notes (10^k - 1 at least). It holds as far as
+    the reference is large and the stride makes rows independent, which is the user's choice and not checked.
 
     Source: Vovk, Nouretdinov, Gammerman (2003), ICML; Volkhonskiy and others (2017), COPA, for the restart.
 
