@@ -29,7 +29,9 @@ _LN10 = math.log(10.0)
 _HUGE = 1e300
 _LEAST = 20  # rows before the first verdict
 _CAP = 10.0  # excesses above so many medians count as that: one spike must not flatten the tail
-_GUMBEL = {p: -math.log(-math.log(p)) for p in (0.3, 0.7)}
+_KNOWN = 8  # what came so often is known: its rank counts, and extrapolation begins there
+_LOW, _HIGH = 0.5, 0.9  # quantiles of block maxima that carry the line
+_GUMBEL_LOW, _GUMBEL_HIGH = (-math.log(-math.log(p)) for p in (_LOW, _HIGH))
 
 
 class SequentialStage:
@@ -140,12 +142,13 @@ class TailSeverity(SequentialStage):
     -----
     Up to the start of the tail, the probability is the rank among the remembered rows, as in conformal prediction:
     (number at least as extreme + 1) / (rows + 1). Beyond it, the excesses are exponential (peaks over threshold with
-    shape 0), and their scale is the mean of the excesses, each cut at 10 medians: one spike of any height changes
-    the tail by little, and does not mask the next. All rows are learned, flagged ones too: dropping them would keep a
-    level shift alarming for ever. The first 20 rows get 0.
+    shape 0), and their scale is the mean of the excesses, each cut at 10 medians: one spike of any height changes the
+    tail by little, and does not mask the next. What eight remembered rows reached is known: it is never rarer than its
+    rank, and what lies beyond is extrapolated from there. All rows are learned, flagged ones too: dropping them would
+    keep a level shift alarming for ever. The first 20 rows get 0.
 
-    A fitted shape (generalised Pareto) was measured beside it: it separates worse on synthetic and tuning series
-    (docs/nab.md), because a single spike makes the tail heavy.
+    A fitted shape (generalised Pareto) was measured beside it and is no better (docs/nab.md): a single spike makes such
+    a tail heavy, and masks the next.
 
     Examples
     --------
@@ -171,7 +174,7 @@ class TailSeverity(SequentialStage):
     def update(self, value: float) -> float:
         """Return the severity of the row, 0 or more: 3 = one in a thousand."""
         value = _finite(value)
-        if self._since >= self.every or (not self._fitted and len(self._rows) >= _LEAST):
+        if len(self._rows) >= _LEAST and (self._since >= self.every or not self._fitted):
             self._draw(sorted(self._rows))
             self._since = 0
         result = self._severity(value)
@@ -195,14 +198,17 @@ class TailSeverity(SequentialStage):
         n = len(self._fitted)
         if not n:
             return 0.0
+        up = math.log10((n + 1) / (n - bisect.bisect_left(self._fitted, value) + 1))
+        down = math.log10((n + 1) / (bisect.bisect_right(self._fitted, value) + 1))
+        known = math.log10((n + 1) / (_KNOWN + 1))
         if value > self._high:
-            up = (value - self._high) / self._high_scale / _LN10 - self._log_share
-        else:
-            up = math.log10((n + 1) / (n - bisect.bisect_left(self._fitted, value) + 1))
+            common = self._fitted[-_KNOWN]
+            limit = up if value <= common else known + (value - common) / self._high_scale / _LN10
+            up = min(limit, (value - self._high) / self._high_scale / _LN10 - self._log_share)
         if value < self._low:
-            down = (self._low - value) / self._low_scale / _LN10 - self._log_share
-        else:
-            down = math.log10((n + 1) / (bisect.bisect_right(self._fitted, value) + 1))
+            common = self._fitted[_KNOWN - 1]
+            limit = down if value >= common else known + (common - value) / self._low_scale / _LN10
+            down = min(limit, (self._low - value) / self._low_scale / _LN10 - self._log_share)
         return min(max(up, down, 0.0), _HUGE)
 
     @classmethod
@@ -214,7 +220,7 @@ class TailSeverity(SequentialStage):
 
     def _restore(self, reader: Reader) -> None:
         self._rows.extend(reader.numbers("rows", size=range(self.memory + 1)).tolist())
-        self._since = reader.count("since", low=0, high=self.every)
+        self._since = reader.count("since", low=0, high=max(self.every, _LEAST))
         fitted = reader.numbers("fitted", size=range(self.memory + 1)).tolist()
         if fitted != sorted(fitted) or (fitted and len(fitted) < _LEAST):
             raise InputError(f"'fitted' in {reader.where} is not sorted, or shorter than {_LEAST}")
@@ -236,10 +242,13 @@ class ReturnPeriod(SequentialStage):
     Notes
     -----
     Rows come in runs and alarms are counted in runs, so that what is calibrated is the highest score of a block. The
-    maxima follow a Gumbel law whose line is drawn through their 30% and 70% quantiles: up to 30% of the blocks may hold
-    anomalies without moving it. While there are few blocks, the line is drawn towards that of independent rows whose
-    scores are -log10 of a tail probability (location log10 of the block, scale 1 / ln 10). 4 means: such a run comes
-    once in 10,000 rows by chance.
+    square roots of the maxima get a Gumbel line through their 50% and 90% quantiles: up to a tenth of the blocks may
+    hold anomalies without moving it. Square roots, because sums of severities have a heavier tail than each of them.
+    While there are few blocks, the line is drawn towards that of independent rows whose
+    scores are -log10 of a tail probability. What eight remembered blocks reached is never rarer than its rank.
+
+    4 means: once in 10,000 rows by chance. That is an extrapolation beyond `memory`, and series with heavy tails break
+    it: docs/nab.md has the realised rate of each kind of series.
 
     Source: Gumbel (1958); Coles (2001), chapter 3.
 
@@ -247,7 +256,7 @@ class ReturnPeriod(SequentialStage):
     --------
     >>> scores = np.random.default_rng(0).exponential(size=30_000) / np.log(10)     # -log10 of uniform p-values
     >>> returns = ReturnPeriod().run(scores)
-    >>> 5 < int((returns[10_000:] >= 3.0).sum()) < 60                               # expected: 20
+    >>> 2 < int((returns[10_000:] >= 3.0).sum()) < 60                               # expected: 20
     True
     """
 
@@ -264,9 +273,17 @@ class ReturnPeriod(SequentialStage):
         self._line()
 
     def update(self, value: float) -> float:
-        """Return log10 of the return period in rows; log10 of the block's length is the lowest it can be."""
+        """Return log10 of the return period in rows; log10 of the block's length is the lowest it can be.
+
+        The value must be a score, higher = more anomalous; below 0 counts as 0.
+        """
         value = _finite(value)
-        exceeds = -math.expm1(-math.exp(-min(max((value - self._location) / self._scale, -6.0), 690.0)))
+        value = max(value, 0.0)
+        z = (math.sqrt(value) - self._location) / self._scale
+        exceeds = -math.expm1(-math.exp(-min(max(z, -6.0), 690.0)))
+        higher = len(self._ordered) - bisect.bisect_left(self._ordered, value)
+        if higher >= _KNOWN:
+            exceeds = max(exceeds, (higher + 1) / (len(self._ordered) + 1))
         result = math.log10(self.block / max(exceeds, 1e-300))
         self._highest = value if self._in_block == 0 else max(self._highest, value)
         self._in_block += 1
@@ -277,15 +294,15 @@ class ReturnPeriod(SequentialStage):
         return result
 
     def _line(self) -> None:
-        location, scale = math.log10(self.block), 1.0 / _LN10
+        self._ordered = sorted(self._maxima)
+        low, high = (math.sqrt(-math.log10(-math.expm1(math.log(p) / self.block))) for p in (_LOW, _HIGH))
         k = len(self._maxima)
         if k >= 3:
-            low, high = np.quantile(np.asarray(self._maxima), [0.3, 0.7]).tolist()
             weight = k / (k + self.prior)
-            slope = (high - low) / (_GUMBEL[0.7] - _GUMBEL[0.3])
-            scale = weight * slope + (1.0 - weight) * scale
-            location = weight * (low - slope * _GUMBEL[0.3]) + (1.0 - weight) * location
-        self._location, self._scale = location, max(scale, 0.05)
+            found = np.quantile(self._ordered, [_LOW, _HIGH])
+            low, high = (weight * math.sqrt(float(q)) + (1.0 - weight) * p for q, p in zip(found, (low, high)))
+        slope = (high - low) / (_GUMBEL_HIGH - _GUMBEL_LOW)
+        self._location, self._scale = low - slope * _GUMBEL_LOW, max(slope, 0.03)
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -295,9 +312,9 @@ class ReturnPeriod(SequentialStage):
         return {"maxima": list(self._maxima), "in_block": self._in_block, "highest": self._highest}
 
     def _restore(self, reader: Reader) -> None:
-        self._maxima.extend(reader.numbers("maxima", size=range((self._maxima.maxlen or 0) + 1)).tolist())
+        self._maxima.extend(reader.numbers("maxima", size=range((self._maxima.maxlen or 0) + 1), low=0.0).tolist())
         self._in_block = reader.count("in_block", low=0, high=self.block - 1)
-        self._highest = reader.number("highest")
+        self._highest = reader.number("highest", low=0.0)
         self._line()
 
 
@@ -411,7 +428,7 @@ class RollingLikelihood(SequentialStage):
             self._squares -= oldest * oldest
         self._means.append(mean)
         self._sum += mean - self._origin
-        self._squares += (mean - self._origin) ** 2
+        self._squares = max(self._squares + (mean - self._origin) ** 2, 0.0)
         return result
 
     @classmethod
@@ -426,7 +443,7 @@ class RollingLikelihood(SequentialStage):
         self._recent.extend(reader.numbers("recent", size=range(self.short + 1)).tolist())
         self._means.extend(reader.numbers("means", size=range(self.memory + 1)).tolist())
         self._origin, self._sum = reader.number("origin"), reader.number("sum")
-        self._squares = reader.number("squares")
+        self._squares = reader.number("squares", low=0.0)
 
 
 class ChangeMartingale(SequentialStage):

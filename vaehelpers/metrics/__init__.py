@@ -9,14 +9,11 @@ from vaehelpers.metrics.flags import (
 )
 from vaehelpers.metrics.labels import runs, sliding_window_of
 from vaehelpers.metrics.nab import nab_score
-from vaehelpers.metrics.nab_corpus import NabCorpus, NabSweep, nab_corpus, nab_probation, nab_sweep
 from vaehelpers.metrics.ranges import affiliation, event_wise, events_found, range_precision_recall
 from vaehelpers.metrics.scores import auc_pr, auc_roc, vus, vus_pr, vus_roc
 from vaehelpers.metrics.summary import evaluate
 
 __all__ = [
-    "NabCorpus",
-    "NabSweep",
     "affiliation",
     "auc_pr",
     "auc_roc",
@@ -25,10 +22,7 @@ __all__ = [
     "evaluate",
     "event_wise",
     "events_found",
-    "nab_corpus",
-    "nab_probation",
     "nab_score",
-    "nab_sweep",
     "point_adjusted_f1_misleading",
     "point_f1",
     "point_precision_recall",
