@@ -19,6 +19,7 @@ from vaehelpers.alarms.calibration import (
     scale_reach,
     time_scales,
 )
+from vaehelpers.alarms.causal import CausalDetector
 from vaehelpers.alarms.drift import Drift, drift_notes
 from vaehelpers.alarms.edges import KINDS, kind_of, refine_edges
 from vaehelpers.alarms.incidents import Incident, IncidentTracker, find_incidents, incident_table
@@ -30,6 +31,7 @@ __all__ = [
     "SCALES",
     "STATUSES",
     "AlarmLine",
+    "CausalDetector",
     "Drift",
     "Incident",
     "IncidentTracker",
