@@ -210,6 +210,19 @@ def contribution_map(data: Series, found: Explanation, *, most: int = MAX_ROWS) 
     return plots.picture(figure, f"Share of each variable in {_count(len(ranked), 'event')}; {top} has the largest.")
 
 
+def variable_map(data: Series, found: Explanation, *, most: int = 60) -> plots.Picture | None:
+    """What each variable adds to the score over time; None with one variable."""
+    if data.n_features == 1:
+        return None
+    weight = np.nanmax(np.nan_to_num(found.contributions), axis=0)
+    keep = sorted(np.argsort(-weight, kind="stable")[:most].tolist())
+    figure, ax = plots.new_axes(height=max(1.8, 0.2 * len(keep) + 1.0))
+    plots.variable_heat(found.contributions[:, keep], [_label(data, i) for i in keep], times=data.times, ax=ax)
+    top = data.columns[int(np.argmax(weight))]
+    some = "" if len(keep) == data.n_features else f" {len(keep)} of {data.n_features} are drawn."
+    return plots.picture(figure, f"Heat map of {len(keep)} variables over time; {top} adds the most.{some}")
+
+
 def show_calibration(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> plots.Picture | None:
     """Promised against realised false-alarm rates; None where nothing could be measured."""
     if not rates:

@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import io
 import json
-import math
 import os
 import tokenize
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 
 NOTEBOOK = "07_report.ipynb"
+LOWEST_RATE, HIGHEST_RATE = 1e-9, 0.5  # as the detector takes them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,9 +192,9 @@ def _check_values(values: Mapping[str, Any]) -> None:
 
         if values["threshold"] not in THRESHOLDS:
             raise InputError(f"threshold={values['threshold']!r} is unknown; known are {', '.join(sorted(THRESHOLDS))}")
-    rate = values.get("false_alarm_rate", 0.0)
-    if not (math.isfinite(rate) and 0.0 <= rate < 1.0):
-        raise InputError(f"false_alarm_rate={rate} is a share of rows; give a number above 0 and below 1")
+    rate = values.get("false_alarm_rate", 0.0)  # 0: the preset's
+    if rate != 0.0 and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InputError(f"false_alarm_rate={rate!r} must be a number between {LOWEST_RATE} and {HIGHEST_RATE}")
     for name in ("timesteps", "latent_dim", "steps", "smooth", "train_rows", "seed"):
         if name in values and values[name] < 0:
             raise InputError(f"{name}={values[name]} is negative; give a whole number of at least 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import json
 import os
 import shutil
 import sys
@@ -110,7 +111,8 @@ def report(
             given = {"series": source, **chosen, "out": "."}
             title, head = f"{data.name}: anomaly report", _head(data, series, begin)
             _run_notebook(given, temporary, Path(scratch), title, head, data_dir, progress)
-            manifest = _manifest(series, file, data, given, known, command, begin)
+            alarms = json.loads((temporary / "metrics.json").read_text(encoding="utf-8"))["alarms"]
+            manifest = _manifest(series, file, data, given, known, command, begin, alarms)
             write_json(manifest, temporary / "manifest.json")
     return folder / "report.html"
 
