@@ -164,8 +164,8 @@ def test_saved_detector_scores_as_the_report_did(made):
 def test_progress_reaches_the_caller(made):
     _, _, stages = made
     names = list(dict.fromkeys(stage for stage, _, _ in stages))
-    assert names[:2] == ["reading", "cells"]
-    cells = [(done, total) for stage, done, total in stages if stage == "cells"]
+    assert names[:2] == ["reading", "report"]
+    cells = [(done, total) for stage, done, total in stages if stage == "report"]
     assert cells[0][0] == 0
     assert cells[-1][0] == cells[-1][1]
     assert "training" in names

@@ -6,6 +6,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "errors": ["ReportError"],
+        "compare": ["Comparison", "compare_reports"],
+        "document": ["Report"],
+        "names": ["model_name"],
         "run": ["report"],
     },
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MONTH = pd.Timedelta(days=365.25 / 12)
 LINES = ("alarm_line_", "alarm_", "alarms_", "line_")  # where a detector keeps its calibrated line
+WORDS = {"shape": "changed shape", "rhythm": "changed rhythm"}  # of the detector, as a reader reads them
 STATUSES = ("ok", "doubtful", "no promise")
 
 
@@ -49,6 +50,8 @@ class AlarmView:
         Whether anything could have been found: some row has a score and the line is finite.
     missed : str
         What held-back or labelled rows showed, where it is more than was promised; else empty.
+    supported : float or None
+        Severities above it are extrapolations, and shown as "less than".
     """
 
     status: str
@@ -59,6 +62,7 @@ class AlarmView:
     threshold: float
     possible: bool
     missed: str = ""
+    supported: float | None = None
 
     @property
     def each(self) -> str:
@@ -113,7 +117,9 @@ def view(
             false = false_events(data, found) or 0
             expected = false * rows / (data.n - int(data.train_rows or 0))
         status = "doubtful" if missed and line.status == "ok" else line.status
-        return AlarmView(status, str(line.reason), expected, unit, rows, threshold, possible, missed)
+        threshold = float(getattr(line, "start", threshold))
+        supported = 10.0 ** float(line.supported) / rows if hasattr(line, "supported") else None
+        return AlarmView(status, str(line.reason), expected, unit, rows, threshold, possible, missed, supported)
     missed = _missed_rows(detector, rates or {})
     status, reason = _by_rows(detector, rates or {}, missed)
     share = _share(detector, rates or {}, missed)
@@ -223,7 +229,7 @@ def describe_event(data: Series, found: Explanation, event: Mapping[str, Any], v
     for name in ("direction", "kind"):
         said = event.get(name)
         if isinstance(said, str) and said:
-            return said
+            return WORDS.get(said, said)
     rows = slice(int(event["first"]), int(event["last"]) + 1)
     values, expected = data.values[rows, variable].astype(float), found.expected[rows, variable].astype(float)
     width = (found.upper - found.lower)[rows, variable] / 4
@@ -262,13 +268,14 @@ def severity_words(event: Mapping[str, Any], seen: AlarmView) -> str:
     value = event.get("severity")
     if value is None or not np.isfinite(value):
         return f"{_number(float(event['score']))} times a usual row"
-    if seen.unit == "month":
-        return (
-            f"once in {_number(float(value), 2)} months by chance"
-            if value >= 1
-            else (f"{_number(1 / max(float(value), 1e-12), 2)} times a month by chance")
-        )
-    return f"once in {_number(10_000 * float(value), 2)} rows by chance"
+    supported = seen.supported
+    beyond = supported is not None and float(value) > supported
+    shown = max(float(supported if beyond and supported is not None else value), 1e-12)
+    less = "less than " if beyond else ""
+    if shown < 0.95:
+        return f"{less}{_number(1 / shown, 2)} times {seen.each} by chance"
+    span = f"{_number(shown, 2)} months" if seen.unit == "month" else f"{_number(10_000 * shown, 2)} rows"
+    return f"{less}once in {span} by chance"
 
 
 def severity_order(events: pd.DataFrame) -> pd.DataFrame:

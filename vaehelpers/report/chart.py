@@ -56,7 +56,6 @@ def _figure(payload: Mapping[str, Any], name: str, label: str, height: int, **op
         tools="",
         output_backend="canvas",
         y_axis_label=label,
-        html_attributes={"aria-hidden": "true"},  # the same is in the table of events and the fields beside it
         **options,
     )
     if kind == "time":

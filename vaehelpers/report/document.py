@@ -234,7 +234,13 @@ class Report:
     def metrics(self) -> dict[str, Any]:
         """Everything that metrics.json holds, in plain types."""
         numbers = findings.collect_metrics(self.data, self.detector, self.found, methods=self.methods, rates=self.rates)
-        alarms = {"status": self.alarms.status, "reason": self.alarms.reason, "expected": self.alarms.expected}
+        numbers["events"]["worst"] = [card.to_dict() for card in self.cards[:MOST_IN_SUMMARY]]
+        alarms = {
+            "text": self.status().replace("*", "").replace("\\", ""),
+            "status": self.alarms.status,
+            "reason": self.alarms.reason,
+            "expected": self.alarms.expected,
+        }
         return numbers | {
             "model": self.name,
             "alarms": {**alarms, "unit": self.alarms.unit, "missed": self.alarms.missed or None},

@@ -154,9 +154,9 @@ def _execute_notebook(job: Mapping[str, Any]) -> None:
     progress = notebook_progress()
 
     def count(cell: Any, cell_index: int, **_: Any) -> None:
-        progress("cells", cell_index + 1, len(source.cells) + 1)  # one more: the injected parameters
+        progress("report", cell_index + 1, len(source.cells) + 1)  # one more: the injected parameters
 
-    progress("cells", 0, len(source.cells) + 1)
+    progress("report", 0, len(source.cells) + 1)
     notebook = papermill.execute_notebook(
         source,
         None,
