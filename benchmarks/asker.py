@@ -31,7 +31,7 @@ import click
 import numpy as np
 from speed import LATENT, TIMESTEPS, UNITS, keras_vae
 
-from vaehelpers.common import atomic_file
+from vaehelpers.common.files import atomic_file
 
 FIRST = 8_192
 

@@ -22,7 +22,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from vaehelpers.common import Progress, atomic_file, terminal_progress
+from vaehelpers.common import Progress, terminal_progress
+from vaehelpers.common.files import atomic_file
 from vaehelpers.data import load_series
 from vaehelpers.detectors import Detector
 from vaehelpers.metrics import sliding_window_of, vus_pr

@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
-from vaehelpers.common import atomic_file
+from vaehelpers.common.files import atomic_file
 
 DETECTORS: dict[str, dict[str, Any]] = {
     "default (`fast`)": {},

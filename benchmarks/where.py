@@ -25,7 +25,7 @@ import click
 import numpy as np
 from speed import LATENT, TIMESTEPS, UNITS, pump
 
-from vaehelpers.common import atomic_file
+from vaehelpers.common.files import atomic_file
 
 
 def parts(batch: int) -> dict[str, Callable[[], Any]]:

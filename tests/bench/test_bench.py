@@ -135,12 +135,6 @@ def test_series_that_cannot_be_judged(folder):
             evaluating.evaluate_series(dataclasses.replace(series, **change), "random")
 
 
-def test_presets_are_those_of_the_detector():
-    from vaehelpers.detectors import PRESETS
-
-    assert set(schema.PRESETS) == set(PRESETS)
-
-
 # ------------------------------------------------------------------------------------------------------ rows and resume
 
 

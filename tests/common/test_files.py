@@ -10,16 +10,9 @@ import time
 
 import pytest
 
-from vaehelpers.common import (
-    InputError,
-    atomic_file,
-    atomic_folder,
-    check_free,
-    file_progress,
-    progress,
-    quiet,
-    terminal_progress,
-)
+from vaehelpers.common import InputError, progress, quiet, terminal_progress
+from vaehelpers.common.files import atomic_file, atomic_folder, check_free
+from vaehelpers.common.progress import file_progress
 
 
 def names(folder):
@@ -121,7 +114,7 @@ def test_after_an_error_the_old_folder_stands(tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from vaehelpers.common import atomic_folder
+from vaehelpers.common.files import atomic_folder
 with atomic_folder(sys.argv[1]) as temporary:
     (temporary / "half.txt").write_text("half")
     print("ready", flush=True)

@@ -1,6 +1,9 @@
 """Detector: from series to events, over every entry that users take, and saved folders that cannot lie or run code."""
 
+import ast
+import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +15,7 @@ from sklearn.base import clone
 
 from vaehelpers.common import InputError
 from vaehelpers.data import Series, as_series
-from vaehelpers.detectors import PRESETS, Detector
+from vaehelpers.detectors import DETECTOR_PARAMETERS, PRESETS, Detector, saved, vus_pr_scorer
 from vaehelpers.model import LIKELIHOODS
 
 QUICK = {"timesteps": 24, "latent_dim": 3, "units": 6, "steps": 30, "batch_size": 32, "smooth": 5}
@@ -147,7 +150,7 @@ def test_scikit_learn_parameters_and_clone(fitted):
 
 @pytest.mark.parametrize("score", ["nll", "elbo", "latent", "error+latent"])
 def test_other_scores_find_it_as_well(score):
-    detector = Detector(**QUICK, score=score, samples=4).fit(normal())
+    detector = Detector(**QUICK, kind=score, samples=4).fit(normal())
     assert 680 < np.argmax(detector.decision_function(odd())) < 740
 
 
@@ -197,7 +200,24 @@ def change(folder, **values):
     info = json.loads(path.read_text())
     for key, value in values.items():
         info[key] = {**info[key], **value} if isinstance(value, dict) else value
+    sign(folder, info)
+
+
+def sign(folder, info=None):
+    """Write a checksum that fits: it notices damage, not malice, so that every leaf is checked as well."""
+    path = folder / "detector.json"
+    info = json.loads(path.read_text()) if info is None else info
+    info["checksum"] = saved._checksum(info, folder / "model.keras")
     path.write_text(json.dumps(info))
+
+
+def test_a_changed_number_is_noticed(folder):
+    path = folder / "detector.json"
+    text = path.read_text()
+    assert '"clip": 8.0' in text
+    path.write_text(text.replace('"clip": 8.0', '"clip": 9.0'))
+    with pytest.raises(InputError, match="was changed by hand"):
+        Detector.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +229,7 @@ def change(folder, **values):
         (lambda f: (f / "detector.json").write_text("{"), "detector.json is damaged"),
         (lambda f: (f / "detector.json").write_text("[]"), "detector.json is damaged"),
         (lambda f: (f / "model.keras").write_bytes(b"PK"), "its checksum differs"),
-        (lambda f: change(f, format=99), "has format 99 and this version of vaehelpers reads up to 1"),
+        (lambda f: change(f, format=99), "has format 99 and this version of vaehelpers reads up to 2"),
         (lambda f: change(f, format="1"), "damaged"),
         (lambda f: change(f, timesteps=25), "does not fit"),
         (lambda f: change(f, n_features=2), "damaged|does not fit"),
@@ -228,7 +248,6 @@ def test_a_damaged_or_changed_folder_is_refused(folder, damage, message):
 
 def test_nothing_in_the_weights_file_can_run(folder, tmp_path):
     """The architecture in model.keras is not even read: only numbers are."""
-    import hashlib
     import zipfile
 
     weights = folder / "model.keras"
@@ -242,7 +261,7 @@ def test_nothing_in_the_weights_file_can_run(folder, tmp_path):
     with zipfile.ZipFile(weights, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    change(folder, sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    sign(folder)
     Detector.load(folder)
     assert not witness.exists()
 
@@ -257,7 +276,7 @@ def test_nothing_in_the_weights_file_can_run(folder, tmp_path):
         ({"latent_dim": 2.5}, "latent_dim=2.5"),
         ({"encoder": "x"}, "encoder='x' is unknown; choose one of lstm"),
         ({"likelihood": "x"}, "likelihood='x' is unknown; choose one of " + ", ".join(LIKELIHOODS)),
-        ({"score": "x"}, "'x' is unknown; choose from error"),
+        ({"kind": "x"}, "kind='x' is unknown; choose one of error"),
         ({"threshold": "x"}, "threshold='x' is unknown"),
         ({"false_alarm_rate": 2.0}, "false_alarm_rate=2.0 must be a number between"),
         ({"hold_back": -1}, "hold_back=-1"),
@@ -272,7 +291,7 @@ def test_bad_parameters(options, message):
 def test_bad_series(fitted, fitted_three):
     with pytest.raises(InputError, match="not fitted"):
         Detector().predict(normal())
-    with pytest.raises(InputError, match="has 1 variables; this detector was fitted on 3"):
+    with pytest.raises(InputError, match="has 1 variables \\(value\\); this detector was fitted on 3"):
         fitted_three.decision_function(normal())
     with pytest.raises(InputError, match="10 rows are fewer than one window"):
         fitted.decision_function(normal(10))
@@ -311,3 +330,74 @@ def test_what_the_encoder_reads_is_cut_and_what_it_is_held_against_is_not():
         spiked[700] = size
         spikes.append(detector.decision_function(spiked).max())
     assert 50 < spikes[1] / spikes[0] < 150
+
+
+# -- the face that scikit-learn knows ------------------------------------------------------------------------------
+
+
+def test_the_declared_names_are_those_of_the_model():
+    from vaehelpers import model
+    from vaehelpers.detectors import settings
+
+    assert list(settings.ENCODERS) == list(model.ENCODERS)
+    assert list(settings.DECODERS) == list(model.DECODERS)
+    assert list(settings.SCORES) == list(model.SCORES)
+    assert set(settings.LIKELIHOODS) <= set(model.LIKELIHOODS)
+
+
+def test_signature_docstring_and_presets_say_the_defaults_that_hold():
+    signature = inspect.signature(Detector)
+    assert next(iter(signature.parameters)) == "preset"
+    assert signature.parameters["units"].default == (128, 128)
+    plain = Detector()
+    for name, one in DETECTOR_PARAMETERS.items():
+        assert signature.parameters[name].default == one.default == getattr(plain, name)
+        said = re.search(rf"^    {name} : .*?default (.+)$", Detector.__doc__, re.MULTILINE)
+        if said:
+            assert ast.literal_eval(said[1]) == one.default, name
+        else:
+            assert one.default is None or name in ("linear_path", "patch"), name
+    assert Detector("accurate").units == PRESETS["accurate"]["units"]
+    assert Detector("accurate", units=3).units == 3
+    assert clone(Detector("accurate", units=3)).get_params() == Detector("accurate", units=3).get_params()
+    assert Detector().set_params(preset="accurate").steps == PRESETS["accurate"]["steps"]
+    with pytest.raises(TypeError, match="did you mean 'units'"):
+        Detector(unit=3)
+
+
+def test_unfitted_is_an_error_of_both_kinds():
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        Detector().decision_function(normal())
+    with pytest.raises(InputError, match="not fitted"):
+        Detector().decision_function(normal())
+
+
+def test_columns_are_put_in_order_by_name(fitted_three):
+    rows = pd.DataFrame(normal(1_500, 3), columns=["flow", "level", "power"])
+    detector = Detector(**{**QUICK, "steps": 2}).fit(rows)
+    assert detector.feature_names_in_.tolist() == ["flow", "level", "power"]
+    expected = detector.decision_function(rows)
+    np.testing.assert_array_equal(detector.decision_function(rows[["power", "flow", "level"]]), expected)
+    np.testing.assert_array_equal(detector.decision_function(rows.to_numpy()), expected)
+    with pytest.raises(InputError, match="the series has heat, and this detector was fitted on 3"):
+        detector.decision_function(rows.rename(columns={"flow": "heat"}))
+    assert not hasattr(fitted_three, "feature_names_in_")
+
+
+def test_score_samples_fit_predict_and_search(fitted):
+    rows = odd()
+    np.testing.assert_array_equal(fitted.score_samples(rows), -fitted.decision_function(rows))
+    small = Detector(**{**QUICK, "steps": 2})
+    np.testing.assert_array_equal(small.fit_predict(rows), small.predict(rows))
+    with pytest.raises(InputError, match=r"scoring=vaehelpers\.detectors\.vus_pr_scorer"):
+        fitted.score(rows)
+    labels = (np.arange(len(rows)) // 40 == 17).astype(int)
+    assert 0 < vus_pr_scorer(fitted, rows, labels) <= 1
+
+
+def test_the_name_says_what_ran(fitted):
+    assert Detector().model_name == "dense VAE"
+    assert Detector(encoder="lstm", decoder="repeat").model_name == "LSTM-VAE"
+    assert Detector(encoder="gru", decoder="dense").model_name == "GRU-to-dense VAE"

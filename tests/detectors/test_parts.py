@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaehelpers.common import InputError, write_table
+from vaehelpers.common import InputError
+from vaehelpers.common.output import write_table
 from vaehelpers.data import Series, read_series, read_series_parts
 from vaehelpers.detectors import Detector
 from vaehelpers.detectors.spool import BIG, Spool, order_statistic

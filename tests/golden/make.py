@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
-from vaehelpers.common import atomic_folder
+from vaehelpers.common.files import atomic_folder
 from vaehelpers.data import Series
 from vaehelpers.detectors import Detector
 from vaehelpers.detectors.saved import FORMAT
@@ -32,7 +32,7 @@ DETECTORS = {
             "encoder": "gru",
             "decoder": "repeat+state",
             "likelihood": "student-t",
-            "score": "error+latent",
+            "kind": "error+latent",
             "threshold": "conformal",
             "false_alarm_rate": 0.01,
         },

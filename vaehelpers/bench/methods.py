@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vaehelpers.bench.schema import PRESETS
 from vaehelpers.common.errors import InputError
 from vaehelpers.detectors.baselines import BASELINES, make_baseline
+from vaehelpers.detectors.settings import PRESETS
 
 
 def check_methods(methods: Iterable[str]) -> list[str]:
@@ -85,7 +85,8 @@ def _make(method: str, preset: str, seed: int, settings: Mapping[str, Any]) -> A
 
         return Detector(**{"preset": method.partition("-")[2] or preset, "seed": seed, **settings})
     name, _, rows = method.partition("@")
-    return make_baseline(name, seed=seed, **({"smooth": int(rows)} if rows else {}))
+    # scores alone are judged: learn once, from the whole training part
+    return make_baseline(name, seed=seed, hold_back=0.0, **({"smooth": int(rows)} if rows else {}))
 
 
 def _has_seed(method: str) -> bool:

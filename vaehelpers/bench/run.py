@@ -18,13 +18,14 @@ from vaehelpers.bench.files import _stem, read_published, tsb_ad_files
 from vaehelpers.bench.methods import _has_seed, _installed, check_methods, default_methods
 from vaehelpers.bench.paired import compare
 from vaehelpers.bench.result import Benchmark
-from vaehelpers.bench.schema import FORMAT, PRESETS
+from vaehelpers.bench.schema import FORMAT
 from vaehelpers.bench.store import _code_hash, _hash, _open_store, _Store
 from vaehelpers.bench.text import _text
 from vaehelpers.bench.workers import _cores, _in_process, _in_workers
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.detectors.settings import PRESETS
 
 fcntl: Any
 

@@ -16,10 +16,6 @@ COLUMNS = ("file", "method", "n", "window", *METRICS, "fit_seconds", "score_seco
 """Columns of bench.csv, in order."""
 
 
-PRESETS = ("fast", "accurate")
-"""Presets of `vaehelpers.detectors.Detector`, named here so that TensorFlow need not start to know them."""
-
-
 TIE = 0.01
 """Two methods tie on a series where their VUS-PR differ by less."""
 

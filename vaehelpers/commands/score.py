@@ -40,8 +40,6 @@ def score(
 
     Writes one row per input row: time, values, score, p_value, flag. Prints the file.
     """
-    import numpy as np
-
     from vaehelpers.common.output import check_table_path, write_table
     from vaehelpers.common.progress import terminal_progress
     from vaehelpers.common.tensorflow import start_tensorflow
@@ -67,9 +65,7 @@ def score(
         detector = Detector.load(folder)
         scores = detector.decision_function(data, progress=progress)
     rule = detector.threshold_
-    # the floor is that of Detector.explain, so that a report and `score` say the same of the same rows
-    p_values = np.maximum(rule.p_values(scores), 0.01 / (detector.calibration_["rows"] + 1))
-    write_table(scores_frame(data, scores, p_values, rule.flags(scores)), out)
+    write_table(scores_frame(data, scores, detector.p_values(scores), rule.flags(scores)), out)
     for note in data.notes:
         _remark(f"Note: {note}", quiet)
     click.echo(out)

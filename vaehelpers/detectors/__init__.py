@@ -5,14 +5,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "base": ["BaseDetector", "Explanation", "NotFitted", "Prepared", "vus_pr_scorer"],
         "baseline": ["Baseline"],
         "baselines": ["BASELINES", "make_baseline"],
         "outofcore": ["score_parts"],
         "point_baselines": ["AbsoluteDifference", "MovingVariance", "MovingZScore", "RandomScore"],
-        "saved": ["load_detector_info"],
-        "settings": ["PRESETS"],
+        "saved": ["load_detector_info", "model_name"],
+        "settings": ["DETECTOR_PARAMETERS", "PRESETS", "Parameter"],
         "stream": ["StreamPoint", "StreamingDetector", "trailing_scores"],
-        "vae": ["Detector", "Explanation"],
+        "vae": ["Detector"],
         "window_baselines": ["KMeansDistance", "MatrixProfile", "WindowedPCA"],
     },
 )

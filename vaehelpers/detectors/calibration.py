@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vaehelpers import thresholds
 
 
-def _without_outbreaks(scores: NDArray, width: int) -> NDArray:
+def without_outbreaks(scores: NDArray, width: int) -> NDArray:
     """Scores with NaN where they stand far above the rest, and within `width` rows of there: smoothing spreads them.
 
     Far is six robust standard deviations of the logarithm: smoothed errors are skewed, their logarithms hardly.
@@ -26,7 +26,7 @@ def _without_outbreaks(scores: NDArray, width: int) -> NDArray:
     return scores if near.mean() > 0.5 else np.where(near, np.nan, scores)
 
 
-def _make_threshold(settings: dict[str, Any]) -> Any:
+def make_rule(settings: dict[str, Any]) -> Any:
     """The threshold rule of that name; those that promise a rate get it."""
     name = settings["threshold"]
     promises = "false_alarm_rate" in inspect.signature(thresholds.THRESHOLDS[name]).parameters

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
-from vaehelpers.detectors.stream import _check_features
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.windows import fill_between, smooth
 
@@ -65,7 +64,7 @@ def score_parts(
     >>> np.allclose(np.concatenate([scores for _, scores in parts]), detector.decision_function(wave))
     True
     """
-    detector._check_fitted()
+    detector.check_fitted()
     if rows < 1:
         raise InputError(f"rows={rows} must be at least 1")
     if n < detector.timesteps_:
@@ -77,17 +76,18 @@ def score_parts(
         last = min(first + rows, n)
         low, high = max(0, first - reach), min(n, last + reach)
         values = np.asarray(read(low, high), np.float32)
-        _check_features(detector, values.shape[1])
+        if values.shape[1] != detector.n_features_in_:
+            raise InputError(
+                f"the series has {values.shape[1]} variables; this detector was fitted on {detector.n_features_in_} "
+                f"({', '.join(map(str, detector.columns_))})"
+            )
         before, after = around.of(values, low, high)
         fill = functools.partial(fill_between, before=before, after=after)
-        scaled, whole, observed = detector._scale(values, fill)
         inner = borders[np.searchsorted(borders, low, "right") : np.searchsorted(borders, high)] - low
-        starts = detector._starts(len(values), observed, inner)
+        prepared = detector.prepare(values, gaps=inner, fill=fill, first_row=low)
         scores = np.full(len(values), np.nan)
-        if len(starts):
-            mask = None if observed.all() else observed.astype(np.float32)
-            points = detector._points(scaled, whole, starts, mask, first_row=low)
-            scores = smooth(points, detector.smooth_, gaps=inner)
+        if len(prepared.starts):
+            scores = smooth(detector.points(prepared), detector.smooth_, gaps=inner)
         progress("scoring", last, n)
         yield first, scores[first - low : last - low]
 
@@ -133,4 +133,4 @@ class _Neighbours:
         self.right[0, absent & np.isnan(self.right[0])] = np.inf
 
     def _scaled(self, row: NDArray) -> NDArray:
-        return self.detector._scale(row[None], lambda *_: None)[0][0]
+        return self.detector.scale(row[None])[0][0]

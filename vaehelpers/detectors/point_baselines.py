@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vaehelpers.common.progress import Progress
-from vaehelpers.detectors.baseline import DEFAULT_SMOOTH, Baseline, _mean_over_observed
-from vaehelpers.detectors.window_baselines import _timesteps
+from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.baseline import Baseline, _mean_over_observed, smoothing
 from vaehelpers.windows import smooth
 
 
@@ -27,12 +29,8 @@ class RandomScore(Baseline):
     array([0.64, 0.27, 0.04, 0.02, 0.81])
     """
 
-    def __init__(self, *, smooth: int = DEFAULT_SMOOTH, seed: int = 0):
-        super().__init__(smooth=smooth)
-        self.seed = seed
-
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        return np.random.default_rng(self.seed).random(len(scaled))
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        return np.random.default_rng(self.settings_["seed"]).random(len(prepared))
 
 
 class AbsoluteDifference(Baseline):
@@ -55,11 +53,10 @@ class AbsoluteDifference(Baseline):
     array([0., 2., 5., 0.])
     """
 
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        steps = np.abs(np.diff(scaled, axis=0, prepend=scaled[:1]))
-        if gaps is not None:
-            steps[gaps[gaps < len(steps)]] = 0.0
-        return _mean_over_observed(steps, observed)
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        steps = np.abs(np.diff(prepared.whole, axis=0, prepend=prepared.whole[:1]))
+        steps[prepared.gaps] = 0.0
+        return _mean_over_observed(steps, prepared.observed)
 
 
 class MovingZScore(Baseline):
@@ -82,11 +79,10 @@ class MovingZScore(Baseline):
     array([ 5.,  5., nan,  0.])
     """
 
-    def __init__(self, *, smooth: int = 200):
-        super().__init__(smooth=smooth)
+    own: ClassVar = (smoothing(200),)
 
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        return _mean_over_observed(scaled**2, observed)
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        return _mean_over_observed(prepared.whole**2, prepared.observed)
 
 
 class MovingVariance(Baseline):
@@ -108,15 +104,11 @@ class MovingVariance(Baseline):
     array([0., 0., 4., 0.])
     """
 
-    def __init__(self, *, timesteps: int | None = None, smooth: int = DEFAULT_SMOOTH):
-        super().__init__(smooth=smooth)
-        self.timesteps = timesteps
+    _window_length = BaseDetector._window_length
 
-    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
-        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
-
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        values = np.where(observed, scaled, np.nan)
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        gaps, observed = prepared.gaps, prepared.observed
+        values = np.where(observed, prepared.whole, np.nan)
         mean = smooth(values, self.timesteps_, gaps=gaps)
         mean_square = smooth(values.astype(np.float64) ** 2, self.timesteps_, gaps=gaps)
         return _mean_over_observed(np.maximum(mean_square - mean**2, 0.0), observed)

@@ -1,15 +1,21 @@
-"""Parameters of the detector: presets and checks."""
+"""Parameters of the detectors: one declaration each, free of TensorFlow.
+
+Signatures, their defaults, `vaehelpers params`, ``--set``, the checks before a fit and those when a saved detector is
+loaded all follow from what is declared here.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import math
+import numbers
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from vaehelpers import thresholds
 from vaehelpers.common.errors import InputError
-from vaehelpers.model.scores import SCORES
+from vaehelpers.thresholds.base import THRESHOLDS
 from vaehelpers.windows import AGGREGATIONS
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -32,78 +38,246 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
     },
 }
-"""Settings of each preset; chosen on tuning series alone, see docs/tuning.md."""
+"""What each preset sets; chosen on tuning series alone, see docs/tuning.md."""
+
+DEFAULT_PRESET = "fast"
+_SHOWN = 12  # choices that a message lists
 
 
-_COMMON: dict[str, Any] = {
-    "likelihood": "gaussian",
-    "linear_path": True,
-    "patch": 1,
-    "score": "window_error",
-    "samples": 16,
-    "aggregate": "mean",
-    "threshold": "pot",
-    "false_alarm_rate": 1e-3,
-    "max_missing": 0.5,
-    "imputations": 5,
-    "clip": 8.0,
-    "contamination": 0.0,
-    "hold_back": 0.3,
-    "refit": True,
-    "patience": 10,
-}
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter of a detector: what it takes, what it is by default, and what it does.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"int", "float", "bool", "choice", "sizes", "kinds"}
+        "sizes" is an int or a tuple of ints; "kinds" is one choice, or several joined by "+".
+    default : object
+        None where the series decides; `help` says how.
+    help : str
+        One line.
+    low, high : float, optional
+        Both ends are allowed.
+    choices : iterable of str, optional
+        Read when it is needed, so that names registered later count.
+    optional : bool, default False
+        Whether None is allowed.
+    unit : str, optional
+
+    Examples
+    --------
+    >>> steps = Parameter("steps", "int", 3_000, "Training steps.", low=1)
+    >>> steps.check(10)
+    10
+    >>> steps.check(0)
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: steps=0 must be a whole number of at least 1
+    >>> steps.range
+    'at least 1'
+    """
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: Iterable[str] = ()
+    optional: bool = False
+    unit: str = ""
+
+    def check(self, value: Any) -> Any:
+        """Return the value as it will be used.
+
+        Raises
+        ------
+        InputError
+            If it is of the wrong kind or out of range: with the value, and what is allowed.
+        """
+        if value is None and self.optional:
+            return None
+        if not self._fits(value):
+            raise InputError(f"{self.name}={value!r} {self._demand()}")
+        if self.kind == "int":
+            return int(value)
+        if self.kind == "float":
+            return float(value)
+        if self.kind == "sizes":
+            return tuple(int(size) for size in value) if isinstance(value, (list, tuple)) else int(value)
+        return bool(value) if self.kind == "bool" else value
+
+    def _fits(self, value: Any) -> bool:
+        if self.kind == "bool":
+            return isinstance(value, bool) or type(value).__name__ == "bool"
+        if self.kind == "choice":
+            return isinstance(value, str) and value in set(self.choices)
+        if self.kind == "kinds":
+            parts = [part.strip() for part in value.split("+")] if isinstance(value, str) else [value]
+            return set(parts) <= set(self.choices)
+        if self.kind == "sizes":
+            sizes = list(value) if isinstance(value, (list, tuple)) else [value]
+            return bool(sizes) and all(_is_whole(size) and self._within(size) for size in sizes)
+        number = _is_whole(value) if self.kind == "int" else _is_number(value)
+        return number and self._within(value)
+
+    def _within(self, value: Any) -> bool:
+        return not ((self.low is not None and value < self.low) or (self.high is not None and value > self.high))
+
+    def _demand(self) -> str:
+        if self.kind == "bool":
+            return "must be true or false"
+        if self.kind in ("choice", "kinds"):
+            several = ", or several joined by +" if self.kind == "kinds" else ""
+            return f"is unknown; choose one of {', '.join(list(self.choices)[:_SHOWN])}{several}"
+        what = {"int": "a whole number", "sizes": "a layer size, or several of them,", "float": "a number"}[self.kind]
+        return f"must be {what} {'of ' if self.high is None else ''}{self.range}".replace(", of", " of")
+
+    @property
+    def type(self) -> str:
+        """The type in the words of Python, for tables."""
+        names = {"choice": "str", "kinds": "str", "sizes": "int | tuple[int, ...]"}
+        return names.get(self.kind, self.kind) + (" | None" if self.optional else "")
+
+    @property
+    def range(self) -> str:
+        """What is allowed, in words."""
+        if self.kind in ("choice", "kinds"):
+            return " | ".join(self.choices)
+        if self.kind == "bool":
+            return "true | false"
+        if self.low is not None and self.high is not None:
+            return f"between {self.low:g} and {self.high:g}"
+        return f"at least {self.low:g}" if self.low is not None else "any"
 
 
-def _check_settings(settings: dict[str, Any]) -> None:
-    def whole(name: str, low: int = 1) -> None:
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-            raise InputError(f"{name}={value!r} must be a whole number of at least {low}")
+SHARED = (
+    Parameter(
+        "timesteps", "int", None, "Length of a window; default: one period of the series, 32 to 400 rows.",
+        low=2, optional=True, unit="rows",
+    ),
+    Parameter(
+        "smooth", "int", None,
+        "Rows of the centred moving average over the scores, 1 for none; default: 100, at most a fifth of the "
+        "training part.", low=1, optional=True, unit="rows",
+    ),
+    Parameter("threshold", "choice", "pot", "Rule that draws the line under the scores.", choices=THRESHOLDS),
+    Parameter(
+        "false_alarm_rate", "float", 1e-3, "Share of normal rows that may be flagged.", low=1e-9, high=0.5,
+        unit="share of rows",
+    ),
+    Parameter(
+        "max_missing", "float", 0.5, "Largest share of missing values in a window.", low=0.0, high=1.0, unit="share"
+    ),
+    Parameter(
+        "contamination", "float", 0.0,
+        "Largest share of the training windows that may be set aside as anomalous themselves; 0 trusts them all.",
+        low=0.0, high=0.5, unit="share",
+    ),
+    Parameter(
+        "hold_back", "float", 0.3,
+        "Share of the training part's end that is kept for stopping and for the threshold.", low=0.0, high=0.9,
+        unit="share",
+    ),
+    Parameter("refit", "bool", True, "Go on with all rows once the threshold is drawn."),
+    Parameter("seed", "int", 0, "Seed of every random choice.", low=0),
+)  # fmt: skip
+"""Parameters of every detector."""
 
-    def share(name: str, low: float, high: float) -> None:
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise InputError(f"{name}={value!r} must be a number between {low} and {high}")
-
-    def choice(name: str, known: Any) -> None:
-        if settings[name] not in known:
-            raise InputError(f"{name}={settings[name]!r} is unknown; choose one of {', '.join(known)}")
-
-    from vaehelpers.model.decoders import DECODERS
-    from vaehelpers.model.encoders import ENCODERS
-    from vaehelpers.model.likelihoods import LIKELIHOODS
-
-    for name in ("latent_dim", "steps", "batch_size", "samples", "patience", "patch"):
-        whole(name)
-    whole("imputations", 0)
-    whole("seed", 0)
-    for name in ("timesteps", "smooth"):
-        if settings[name] is not None:
-            whole(name, 2 if name == "timesteps" else 1)
-    _units(settings["units"])
-    share("learning_rate", 1e-8, 1.0)
-    share("false_alarm_rate", 1e-9, 0.5)
-    share("max_missing", 0.0, 1.0)
-    share("contamination", 0.0, 0.5)
-    share("hold_back", 0.0, 0.9)
-    share("clip", 1.0, math.inf)
-    choice("encoder", ENCODERS)
-    choice("decoder", DECODERS)
-    choice("likelihood", LIKELIHOODS)
-    choice("aggregate", AGGREGATIONS)
-    choice("threshold", thresholds.THRESHOLDS)
-    for name in ("linear_path", "refit"):
-        if not isinstance(settings[name], (bool, np.bool_)):
-            raise InputError(f"{name}={settings[name]!r} must be true or false")
-    kinds = settings["score"].split("+") if isinstance(settings["score"], str) else [settings["score"]]
-    for kind in kinds:
-        if not isinstance(kind, str) or kind.strip() not in SCORES:
-            raise InputError(f"score={settings['score']!r}: {kind!r} is unknown; choose from {', '.join(SCORES)}")
+ENCODERS = ("lstm", "bilstm", "gru", "conv", "dense")
+DECODERS = ("repeat", "state", "repeat+state", "feedback", "dense")
+SCORES = ("error", "window_error", "nll", "probability", "elbo", "iwae", "kl", "latent")
+LIKELIHOODS = ("gaussian", "gaussian-fixed", "gaussian-learned", "student-t", "laplace")
+"""Names that `vaehelpers.model` gives to its blocks, scores and likelihoods; a test holds them together."""
 
 
-def _units(units: Any) -> int | tuple[int, ...]:
-    sizes = list(units) if isinstance(units, (list, tuple)) else [units]
-    good = all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1 for size in sizes)
-    if not sizes or not good:
-        raise InputError(f"units={units!r} must be a layer size of at least 1, or several of them")
-    return tuple(int(size) for size in sizes) if isinstance(units, (list, tuple)) else int(units)
+class _Likelihoods(Iterable[str]):
+    """Names of the likelihoods; where Keras runs, those that the user registered as well."""
+
+    def __iter__(self) -> Iterator[str]:
+        loaded = sys.modules.get("vaehelpers.model.likelihoods")
+        return iter(LIKELIHOODS if loaded is None else loaded.LIKELIHOODS)
+
+
+VAE = (
+    Parameter("latent_dim", "int", 8, "Size of z.", low=1),
+    Parameter("units", "sizes", (128, 128), "Units of the layers on either side of z.", low=1),
+    Parameter("encoder", "choice", "dense", "From a window to z.", choices=ENCODERS),
+    Parameter("decoder", "choice", "dense", "From z to a window.", choices=DECODERS),
+    Parameter("likelihood", "choice", "gaussian", "What a reconstruction costs.", choices=_Likelihoods()),
+    Parameter("linear_path", "bool", True, "A linear way around the networks, started from PCA."),
+    Parameter("patch", "int", 1, "Rows that a recurrent block takes in one step.", low=1, unit="rows"),
+    Parameter("steps", "int", 3_000, "Training steps, both parts of the training together.", low=1),
+    Parameter("batch_size", "int", 128, "Windows of a training step.", low=1, unit="windows"),
+    Parameter("learning_rate", "float", 2e-3, "Largest step size of Adam.", low=1e-8, high=1.0),
+    Parameter("patience", "int", 10, "Evaluations without progress after which training stops.", low=1),
+    Parameter("kind", "kinds", "window_error", "What a score is made of.", choices=SCORES),
+    Parameter("samples", "int", 16, "Draws of z for the scores that sample.", low=1),
+    Parameter("aggregate", "choice", "mean", "From windows to points.", choices=AGGREGATIONS),
+    Parameter("imputations", "int", 5, "Passes of imputation over missing values while scoring; 0 for none.", low=0),
+    Parameter(
+        "clip", "float", 8.0, "What the encoder reads is cut to this many standard deviations.", low=1.0,
+        unit="standard deviations",
+    ),
+)  # fmt: skip
+"""Parameters of the VAE, beside those of every detector."""
+
+PRESET = Parameter("preset", "choice", DEFAULT_PRESET, "A set of values for the parameters below.", choices=PRESETS)
+
+DETECTOR_PARAMETERS: dict[str, Parameter] = {one.name: one for one in (PRESET, *VAE, *SHARED)}
+"""Every parameter of `Detector`, by name."""
+
+
+def check_settings(settings: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return settings as they will be used.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+    known : mapping of str to Parameter
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or a value cannot be used.
+
+    Examples
+    --------
+    >>> check_settings({"seed": 3}, DETECTOR_PARAMETERS)
+    {'seed': 3}
+    >>> check_settings({"sede": 3}, DETECTOR_PARAMETERS)
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: unknown parameter 'sede' (did you mean 'seed'?); known are preset, latent_dim, ...
+    """
+    for name in settings:
+        if name not in known:
+            raise InputError(unknown_name(name, known))
+    return {name: known[name].check(value) for name, value in settings.items()}
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """Say that a parameter is unknown, which one may have been meant, and which there are."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown parameter {name!r}{hint}; known are {', '.join(names)}"
+
+
+def preset_values(preset: Any) -> dict[str, Any]:
+    """Return the default of every parameter of `Detector` under a preset; an unknown one changes nothing yet."""
+    defaults = {name: one.default for name, one in DETECTOR_PARAMETERS.items()}
+    return {**defaults, **(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), "preset": preset}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)

@@ -126,7 +126,7 @@ class StreamingDetector:
     """
 
     def __init__(self, detector: Detector, *, gap_limit: GapLimit = None, calibration: Any = None):
-        detector._check_fitted()
+        detector.check_fitted()
         self.detector = detector
         self.notes: list[str] = []
         self.gap_limit = _gap_limit(detector, gap_limit)
@@ -450,9 +450,8 @@ def trailing_scores(
     >>> np.allclose(trailing_scores(detector, normal[:120])[49:], scores[49:120])         # no row knows of later ones
     True
     """
-    detector._check_fitted()
-    given = as_series(series)
-    _check_features(detector, given.n_features)
+    detector.check_fitted()
+    given = detector.align(as_series(series))
     values = np.asarray(given.values, np.float32)
     result = np.full(len(values), np.nan)
     gaps: NDArray = np.empty(0, np.int64)
@@ -481,22 +480,12 @@ def _points(
     progress: Progress = quiet,
 ) -> NDArray[np.float64]:
     """Score of each row in the window that ends with it, before smoothing; missing values are filled from behind."""
-    last_seen = None if before is None else detector._scale(before[None], lambda *_: None)[0][0]
+    last_seen = None if before is None else detector.scale(before[None])[0][0]
     fill = functools.partial(fill_behind, gaps=gaps, before=last_seen)
-    scaled, whole, observed = detector._scale(values, fill)
-    starts = detector._starts(len(values), observed, gaps)
-    if not len(starts):
+    prepared = detector.prepare(values, gaps=gaps, fill=fill, first_row=first_row)
+    if not len(prepared.starts):
         return np.full(len(values), np.nan)
-    mask = None if observed.all() else observed.astype(np.float32)
-    return detector._points(scaled, whole, starts, mask, aggregate="trailing", first_row=first_row, progress=progress)
-
-
-def _check_features(detector: Detector, features: int) -> None:
-    if features != detector.n_features_in_:
-        raise InputError(
-            f"the series has {features} variables; this detector was fitted on {detector.n_features_in_} "
-            f"({', '.join(map(str, detector.columns_))})"
-        )
+    return detector.points(prepared, aggregate="trailing", progress=progress)
 
 
 def _threshold(detector: Detector, gap_limit: GapLimit, calibration: Any, notes: list[str]) -> tuple[Threshold, float]:
@@ -513,7 +502,7 @@ def _threshold(detector: Detector, gap_limit: GapLimit, calibration: Any, notes:
             "the detector has no threshold for trailing scores: its own, drawn on centred scores, may flag too much or "
             "too little; give calibration, normal rows to draw one on"
         )
-    return Threshold.from_dict(rule.to_dict()), 0.01 / (detector.calibration_["rows"] + 1)
+    return Threshold.from_dict(rule.to_dict()), detector.smallest_p_
 
 
 def _gap_limit(detector: Detector, given: GapLimit) -> pd.Timedelta | float | None:
@@ -574,7 +563,7 @@ def _jsonable(value: Any) -> Any:
 
 
 def _check_state(detector: Detector, state: Any) -> None:
-    detector._check_fitted()
+    detector.check_fitted()
     if not isinstance(state, Mapping) or "format" not in state:
         raise InputError("this is no state of a stream; give what StreamingDetector.state or save gave")
     found = state["format"]

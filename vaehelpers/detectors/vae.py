@@ -1,108 +1,70 @@
-"""`Detector`: from a series to scores, flags and events, with one object.
+"""`Detector`: the VAE as a detector, from a series to scores, flags and events with one object.
 
-Follows scikit-learn (`get_params`, `set_params`, `clone`) and PyOD (`decision_function`: higher is more anomalous).
 Lessons: notebooks/06_thresholding.ipynb and 07_report.ipynb.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import logging
 import os
-import time
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
-from vaehelpers import thresholds
 from vaehelpers.common.errors import InputError
-from vaehelpers.common.files import atomic_folder
 from vaehelpers.common.progress import Progress, quiet
-from vaehelpers.data.arrays import as_series
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.calibration import _make_threshold, _without_outbreaks
-from vaehelpers.detectors.saved import (
-    FORMAT,
-    _limit_from_json,
-    _limit_to_json,
-    _plain,
-    _thin,
-    _versions,
-    _whole,
-    load_detector_info,
-)
-from vaehelpers.detectors.settings import _COMMON, PRESETS, _check_settings, _units
+from vaehelpers.detectors import saved
+from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.settings import PRESET, PRESETS, VAE, preset_values
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
 from vaehelpers.model.scores import SeriesScores, encode_series, score_series
 from vaehelpers.model.training import History, train
-from vaehelpers.model.vae import LSTMVAE
-from vaehelpers.windows import dominant_period, fill_between, gather, smooth, window_starts
-
-_LARGEST = 1e6  # training deviations; squares stay finite in float32
+from vaehelpers.thresholds.base import Threshold
+from vaehelpers.windows import gather, smooth
 
 
-logger = logging.getLogger("vaehelpers")
+class Detector(BaseDetector):
+    """A variational autoencoder as an anomaly detector for a series.
 
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """What a detector says about a series, row by row.
-
-    Attributes
-    ----------
-    scores : ndarray, shape (n,)
-        Higher is more anomalous; about 1 on normal rows; NaN where no window covers a row.
-    p_values : ndarray, shape (n,)
-        Share of normal rows that score at least as high, by the calibration part; never below a hundredth of what
-        one of its rows stands for.
-    flags : ndarray of bool, shape (n,)
-    contributions : ndarray, shape (n, n_features)
-        What each variable adds; their sum is the score.
-    expected, lower, upper : ndarray, shape (n, n_features)
-        Reconstruction and the band of two standard deviations around it, in the units of the series.
-    events : DataFrame
-        start, end, peak, score, p_value, n_points, first, last, peak_row, contributed.
-    """
-
-    scores: NDArray
-    p_values: NDArray
-    flags: NDArray
-    contributions: NDArray
-    expected: NDArray
-    lower: NDArray
-    upper: NDArray
-    events: pd.DataFrame
-
-
-class Detector(BaseEstimator):
-    """LSTM-VAE anomaly detector for a series.
+    By default encoder and decoder are dense (preset "fast"); which blocks run is a setting, and `model_name` says it.
 
     Parameters
     ----------
     preset : {"fast", "accurate"}, default "fast"
-        Where a parameter below is None, the preset's value holds.
-    timesteps : int, optional
-        Length of a window, in rows. Default: one period of the series, between 32 and 400 rows (100 without rhythm).
-    latent_dim, units, encoder, decoder, likelihood, linear_path, patch
+        Sets latent_dim, units, encoder, decoder, steps, batch_size and learning_rate where they are not given.
+    latent_dim : int, default 8
+    units : int or tuple of int, default (128, 128)
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense"}, default "dense"
+    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"}, default "dense"
+    likelihood : str, default "gaussian"
+    linear_path : bool, default True
+    patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
-    steps, batch_size, learning_rate, patience
-        `steps` counts both parts of the training, see `refit`. See `vaehelpers.model.train`.
-    score : str, optional
-        One of `vaehelpers.model.SCORES`, or several joined by "+"; default "window_error".
+    steps : int, default 3000
+        Counts both parts of the training, see `refit`.
+    batch_size : int, default 128
+    learning_rate : float, default 0.002
+    patience : int, default 10
+        See `vaehelpers.model.train`.
+    kind : str, default "window_error"
+        One of `vaehelpers.model.SCORES`, or several joined by "+".
     samples : int, default 16
         Latent samples per window for the scores that sample.
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
         From windows to points.
+    imputations : int, default 5
+        Passes of imputation over missing values while scoring.
+    clip : float, default 8.0
+        What the encoder reads is cut to this many standard deviations, so that one spike does not drown the rest. The
+        reconstruction is held against the values as they are.
+    timesteps : int, optional
+        Length of a window, in rows. Default: one period of the series, between 32 and 400 rows (100 without rhythm).
     smooth : int, optional
         Rows of the centred moving average over the point scores; 1 for none. Default: 100, at most a fifth of the
         training part.
@@ -112,11 +74,6 @@ class Detector(BaseEstimator):
         Share of normal rows that may be flagged.
     max_missing : float, default 0.5
         Largest share of missing values in a window.
-    imputations : int, default 5
-        Passes of imputation over missing values while scoring.
-    clip : float, default 8.0
-        What the encoder reads is cut to this many standard deviations, so that one spike does not drown the rest. The
-        reconstruction is held against the values as they are.
     contamination : float, default 0.0
         Largest share of the training windows that may be set aside as anomalous themselves. 0 trusts the training part.
     hold_back : float, default 0.3
@@ -158,122 +115,36 @@ class Detector(BaseEstimator):
     1
     """
 
-    def __init__(
-        self,
-        preset: str = "fast",
-        *,
-        timesteps: int | None = None,
-        latent_dim: int | None = None,
-        units: int | tuple[int, ...] | None = None,
-        encoder: str | None = None,
-        decoder: str | None = None,
-        likelihood: str | None = None,
-        linear_path: bool | None = None,
-        patch: int | None = None,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        patience: int | None = None,
-        score: str | None = None,
-        samples: int | None = None,
-        aggregate: str | None = None,
-        smooth: int | None = None,
-        threshold: str | None = None,
-        false_alarm_rate: float | None = None,
-        max_missing: float | None = None,
-        imputations: int | None = None,
-        clip: float | None = None,
-        contamination: float | None = None,
-        hold_back: float | None = None,
-        refit: bool | None = None,
-        seed: int = 0,
-    ):
-        self.preset = preset
-        self.timesteps = timesteps
-        self.latent_dim = latent_dim
-        self.units = units
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
-        self.linear_path = linear_path
-        self.patch = patch
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.score = score
-        self.samples = samples
-        self.aggregate = aggregate
-        self.smooth = smooth
-        self.threshold = threshold
-        self.false_alarm_rate = false_alarm_rate
-        self.max_missing = max_missing
-        self.imputations = imputations
-        self.clip = clip
-        self.contamination = contamination
-        self.hold_back = hold_back
-        self.refit = refit
-        self.seed = seed
+    own: ClassVar = (PRESET, *VAE)
+    positional: ClassVar = ("preset",)
+
+    def _defaults(self, given: dict[str, Any]) -> dict[str, Any]:
+        return preset_values(given.get("preset", PRESET.default))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name. A preset sets what it stands for, except what is set in the same call.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        known = PRESETS.get(params["preset"], {}) if isinstance(params.get("preset"), str) else {}
+        return super().set_params(**{**known, **params})
+
+    @property
+    def model_name(self) -> str:
+        """What ran, in words: "dense VAE", "LSTM-VAE", "dense-LSTM VAE", ..."""
+        return saved.model_name(self.settings_ if hasattr(self, "settings_") else self.settings())
 
     # -- fit ------------------------------------------------------------------------------------------------------
 
-    def settings(self) -> dict[str, Any]:
-        """Return every parameter as it will be used: the given value, or the preset's.
-
-        Raises
-        ------
-        InputError
-            If a value cannot be used.
-        """
-        if self.preset not in PRESETS:
-            raise InputError(f"preset={self.preset!r} is unknown; choose one of {', '.join(PRESETS)}")
-        chosen = {"timesteps": None, "smooth": None, **_COMMON, **PRESETS[self.preset]}
-        given = {name: value for name, value in self.get_params().items() if value is not None and name != "preset"}
-        settings = {**chosen, **given, "preset": self.preset}
-        _check_settings(settings)
-        return settings
-
-    def fit(self, series: Any, y: Any = None, *, progress: Progress = quiet) -> Detector:
-        """Learn what is normal from a training part.
-
-        Parameters
-        ----------
-        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
-            Normal behaviour; NaN where missing.
-        y : ignored
-        progress : Progress, optional
-
-        Returns
-        -------
-        Detector
-            Itself. After Ctrl-C in the training it is fitted with the best weights so far (see `notes_`).
-
-        Raises
-        ------
-        InputError
-            If a parameter or the series cannot be used.
-        """
-        begin = time.perf_counter()
-        settings = self.settings()
-        given = as_series(series)
-        values = np.asarray(given.values, dtype=np.float32)
-        n = len(values)
-        self.notes_: list[str] = []
-        timesteps = settings["timesteps"] or dominant_period(values)
-        if timesteps > n:
-            raise InputError(
-                f"timesteps={timesteps} is longer than the training part ({n} rows); use at most {n}, better {n // 10}"
-            )
-        fit_end, val_end = self._split(n, timesteps, settings["hold_back"])
-        self.settings_ = settings
-        self.timesteps_ = int(timesteps)
-        self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
-        self.n_features_in_ = values.shape[1]
-        self.columns_ = list(given.columns)
-        self.gap_limit_ = given.gap_limit
+    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+        settings, n, timesteps = self.settings_, len(values), self.timesteps_
+        fit_end, val_end = self._split(n)
         self.scaler_ = Scaler().fit(values[:fit_end])
-        scaled, whole, observed = self._scale(values)
-        starts = self._starts(n, observed, given.gaps)
+        prepared = self.prepare(values, gaps=given.gaps, times=given.times)
+        starts = prepared.starts
         train_starts = starts[starts + timesteps <= fit_end]
         if not len(train_starts):
             raise InputError(
@@ -281,39 +152,26 @@ class Detector(BaseEstimator):
                 f"{settings['max_missing']:.0%} missing values; shorten timesteps or raise max_missing"
             )
         val_starts = starts[(starts >= fit_end) & (starts + timesteps <= val_end)]
-        mask = None if observed.all() else observed.astype(np.float32)
-        self.model_ = LSTMVAE(
-            timesteps,
-            values.shape[1],
-            settings["latent_dim"],
-            units=settings["units"],
-            encoder=settings["encoder"],
-            decoder=settings["decoder"],
-            likelihood=settings["likelihood"],
-            linear_path=settings["linear_path"],
-            patch=min(settings["patch"], timesteps),
-            seed=int(settings["seed"]),
-        )
-        self._start(scaled, train_starts)
-        train_starts = self._set_aside(scaled, mask, train_starts)
+        self.model_ = saved.build_model(settings, timesteps, values.shape[1])
+        self._start(prepared.scaled, train_starts)
+        train_starts = self._set_aside(prepared, train_starts)
         again = settings["refit"] and fit_end < n
         steps = settings["steps"]
-        first = self._train(scaled, mask, train_starts, val_starts, (0, (steps + 1) // 2 if again else steps), progress)
+        half = (steps + 1) // 2 if again else steps
+        first = self._train(prepared, train_starts, val_starts, (0, half), progress)
         self._note_history(first)
-        self._measure_latent(scaled, train_starts)
-        self._calibrate(scaled, whole, mask, starts, train_starts, (fit_end, val_end), progress)
+        self._measure_latent(prepared.scaled, train_starts)
+        self._normalise(prepared, train_starts)
+        self._calibrate(prepared, train_starts, (fit_end, val_end), progress)
         if again and first.stopped != "interrupt" and steps > 1:
             # set aside are windows that looked anomalous to the starting model, and held-back rows over the threshold
             everything = np.union1d(train_starts, self._unsuspicious(starts[starts + timesteps > fit_end]))
-            self._note_history(first, self._train(scaled, mask, everything, None, ((steps + 1) // 2, steps), progress))
-            self._measure_latent(scaled, everything)
-        self.fit_seconds_ = time.perf_counter() - begin
-        return self
+            self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
+            self._measure_latent(prepared.scaled, everything)
 
     def _train(
         self,
-        scaled: NDArray,
-        mask: NDArray | None,
+        prepared: Prepared,
         starts: NDArray,
         val_starts: NDArray | None,
         part: tuple[int, int],
@@ -324,9 +182,9 @@ class Detector(BaseEstimator):
         begin, end = part
         return train(
             self.model_,
-            scaled,
+            prepared.scaled,
             starts,
-            mask=mask,
+            mask=prepared.mask,
             val_starts=val_starts,
             steps=end - begin,
             batch_size=settings["batch_size"],
@@ -346,41 +204,6 @@ class Detector(BaseEstimator):
         ends = np.minimum(starts + self.timesteps_, len(flagged))
         return starts[total[ends] == total[np.minimum(starts, len(flagged))]]
 
-    def _split(self, n: int, timesteps: int, hold_back: float) -> tuple[int, int]:
-        """End of the rows for training and end of those for early stopping; the rest calibrates."""
-        if hold_back == 0 or n < 20 * timesteps:
-            if hold_back:
-                self.notes_.append(
-                    f"The training part ({n:,} rows) is shorter than 20 windows of {timesteps}, so nothing was held "
-                    "back: the threshold is calibrated on the rows that were trained on and will flag too much."
-                )
-            return n, n
-        return int(n * (1 - hold_back)), int(n * (1 - hold_back * 2 / 3))
-
-    def _scale(
-        self, values: NDArray, fill: Callable[[NDArray, NDArray], None] | None = None
-    ) -> tuple[NDArray, NDArray | None, NDArray]:
-        """Scaled, clipped and filled values; the same unclipped (None where nothing was cut); which were observed."""
-        fill = fill or fill_between
-        observed = ~np.isnan(values)
-        limit = self.settings_["clip"]
-        whole = np.clip(self.scaler_.transform(values), -_LARGEST, _LARGEST)
-        scaled = np.clip(whole, -limit, limit)
-        cut = not np.array_equal(scaled, whole, equal_nan=True)
-        if not observed.all():
-            fill(scaled, observed)
-            whole = np.where(observed, whole, scaled)
-        return scaled.astype(np.float32), whole.astype(np.float32) if cut else None, observed
-
-    def _starts(self, n: int, observed: NDArray, gaps: Any) -> NDArray:
-        return window_starts(
-            n,
-            self.timesteps_,
-            gaps=gaps,
-            observed=None if observed.all() else observed,
-            max_missing=self.settings_["max_missing"],
-        )
-
     def _start(self, scaled: NDArray, starts: NDArray) -> None:
         if not self.settings_["linear_path"] or len(starts) < 2:
             return
@@ -390,19 +213,19 @@ class Detector(BaseEstimator):
         chosen = np.sort(rng.choice(starts, min(most, len(starts)), replace=False))
         self.model_.start_from_pca(gather(scaled, chosen, self.timesteps_))
 
-    def _set_aside(self, scaled: NDArray, mask: NDArray | None, starts: NDArray) -> NDArray:
+    def _set_aside(self, prepared: Prepared, starts: NDArray) -> NDArray:
         """Leave out training windows that look anomalous to the starting model, at most the share `contamination`."""
         share = self.settings_["contamination"]
         if not share or not self.settings_["linear_path"]:
             return starts
         for _ in range(2):  # the second look is by a model that has not seen the worst of the first
-            points = score_series(self.model_, scaled, starts, mask=mask, kind="error").scores
+            points = score_series(self.model_, prepared.scaled, starts, mask=prepared.mask, kind="error").scores
             total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(points))])
             error = (total[starts + self.timesteps_] - total[starts]) / self.timesteps_
             spread = 1.4826 * np.median(np.abs(error - np.median(error)))
             limit = max(np.quantile(error, 1 - share), np.median(error) + 6 * spread)
             kept = starts[error <= limit]
-            self._start(scaled, kept)
+            self._start(prepared.scaled, kept)
         if len(kept) < len(starts):
             self.notes_.append(
                 f"{len(starts) - len(kept):,} of {len(starts):,} training windows looked anomalous themselves and "
@@ -442,23 +265,12 @@ class Detector(BaseEstimator):
         self.collapse_ = collapse_report(mu, log_var).to_dict() if len(mu) > 1 else {}
         self._latent: LatentDistance | None = fit_latent_distance(mu) if len(mu) > 1 else None
 
-    def _calibrate(
-        self,
-        scaled: NDArray,
-        whole: NDArray | None,
-        mask: NDArray | None,
-        starts: NDArray,
-        train_starts: NDArray,
-        ends: tuple[int, int],
-        progress: Progress,
-    ) -> None:
-        fit_end, val_end = ends
-        n = len(scaled)
-        # what one unit of score is: the error on the training windows, per variable
-        chosen = train_starts[:: max(1, len(train_starts) // 4_096)]
+    def _normalise(self, prepared: Prepared, train_starts: NDArray) -> None:
+        """What one unit of score is: the error on the training windows, per variable."""
+        chosen = prepared.at(train_starts[:: max(1, len(train_starts) // 4_096)])
         self._normalisers: dict[str, list[Normaliser]] = {}
         for kind in self._kinds():
-            sample = self._run(kind, scaled, whole, chosen, mask, details=True)
+            sample = self._run(kind, chosen, details=True)
             assert sample.contributions is not None
             if kind in ("error", "window_error"):
                 means = np.maximum(np.nanmean(sample.contributions, axis=0), 1e-4) * self.n_features_in_
@@ -467,94 +279,56 @@ class Detector(BaseEstimator):
                 one = Normaliser.fit(sample.scores)
                 centre = one.centre / self.n_features_in_
                 self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
-        held_back = val_end < n
-        part = starts[starts >= val_end] if held_back else train_starts
-        if not len(part):
-            part, held_back = train_starts, False
-        scores = smooth(self._points(scaled, whole, part, mask, progress=progress), self.smooth_)
-        self._calibration_rows = np.flatnonzero(np.isfinite(scores))
-        self.calibration_scores_ = scores[self._calibration_rows]
-        self.calibration_ = {
-            "rows": len(self._calibration_rows),
-            "first": int(self._calibration_rows[0]),
-            "last": int(self._calibration_rows[-1]),
-            "held_back": held_back,
-            "fit_rows": fit_end,
-            "validation_rows": val_end - fit_end,
-        }
-        usable = scores
-        if self.settings_["contamination"]:
-            usable = _without_outbreaks(scores, self.smooth_)
-            left_out = int(np.isfinite(scores).sum() - np.isfinite(usable).sum())
-            if left_out:
-                self.notes_.append(
-                    f"{left_out:,} of {self.calibration_['rows']:,} calibration rows looked anomalous themselves and "
-                    "were left out of the calibration."
-                )
-        self.threshold_ = _make_threshold(self.settings_).fit(usable)
-        self.notes_ += self.threshold_.notes_
-        self._calibrate_trailing(scaled, whole, part, mask, progress)
 
-    def _calibrate_trailing(
-        self, scaled: NDArray, whole: NDArray | None, part: NDArray, mask: NDArray | None, progress: Progress
-    ) -> None:
-        points = self._points(scaled, whole, part, mask, aggregate="trailing", progress=progress)
-        scores = smooth(points, self.smooth_, trailing=True)
+    def _calibrate(self, prepared: Prepared, train_starts: NDArray, ends: tuple[int, int], progress: Progress) -> None:
+        super()._calibrate(prepared, train_starts, ends, progress)
+        part = prepared.starts[prepared.starts >= ends[1]] if self.calibration_["held_back"] else train_starts
+        points = self.points(prepared.at(part), aggregate="trailing", progress=progress)
+        scores = smooth(points, self.smooth_, trailing=True, gaps=prepared.gaps)
         if self.settings_["contamination"] and np.isfinite(scores).any():
-            scores = _without_outbreaks(scores, self.smooth_)
-        self.trailing_threshold_: thresholds.Threshold | None
+            scores = without_outbreaks(scores, self.smooth_)
+        self.trailing_threshold_: Threshold | None
         try:
-            self.trailing_threshold_ = _make_threshold(self.settings_).fit(scores)
+            self.trailing_threshold_ = make_rule(self.settings_).fit(scores)
         except InputError:  # a window's length of rows less than the threshold above had
             self.trailing_threshold_ = None
 
     def _kinds(self) -> list[str]:
-        return [kind.strip() for kind in self.settings_["score"].split("+")]
+        return [kind.strip() for kind in self.settings_["kind"].split("+")]
 
     # -- score ----------------------------------------------------------------------------------------------------
 
     def _run(
         self,
         kind: str,
-        scaled: NDArray,
-        whole: NDArray | None,
-        starts: NDArray,
-        mask: NDArray | None,
+        prepared: Prepared,
         *,
         details: bool,
         aggregate: str | None = None,
-        first_row: int = 0,
         progress: Progress = quiet,
     ) -> SeriesScores:
         return score_series(
             self.model_,
-            scaled,
-            starts,
-            mask=mask,
-            target=whole,
+            prepared.scaled,
+            prepared.starts,
+            mask=prepared.mask,
+            target=prepared.target,
             kind=kind,
             samples=self.settings_["samples"],
             latent=self._latent,
             aggregate=aggregate or self.settings_["aggregate"],
             details=details,
             imputations=self.settings_["imputations"],
-            first_row=first_row,
+            first_row=prepared.first_row,
             seed=self.settings_["seed"],
             progress=progress,
         )
 
-    def _contributions(
-        self,
-        scaled: NDArray,
-        whole: NDArray | None,
-        starts: NDArray,
-        mask: NDArray | None,
-        **options: Any,
-    ) -> tuple[NDArray, SeriesScores]:
+    def _contributions(self, prepared: Prepared, **options: Any) -> tuple[NDArray, SeriesScores]:
         """What each variable adds to each row's score, before smoothing."""
-        total, result = np.zeros((len(scaled), self.n_features_in_)), None
+        total, result = np.zeros((len(prepared), self.n_features_in_)), None
         for kind in self._kinds():
-            result = self._run(kind, scaled, whole, starts, mask, details=True, **options)
+            result = self._run(kind, prepared, details=True, **options)
             parts = np.asarray(result.contributions)
             for column, normaliser in enumerate(self._normalisers[kind]):
                 total[:, column] += normaliser.transform(parts[:, column])
@@ -562,111 +336,21 @@ class Detector(BaseEstimator):
         # a missing value adds nothing, a row without any value has no score
         return np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total), result
 
-    def _points(
-        self, scaled: NDArray, whole: NDArray | None, starts: NDArray, mask: NDArray | None, **options: Any
-    ) -> NDArray:
-        """Scores before smoothing."""
+    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray:
+        """Score rows before smoothing; see `BaseDetector.points`."""
         if self.n_features_in_ > 1:
-            return self._contributions(scaled, whole, starts, mask, **options)[0].sum(axis=1)
-        total = np.zeros(len(scaled))
+            return self._contributions(prepared, aggregate=aggregate, progress=progress)[0].sum(axis=1)
+        total = np.zeros(len(prepared))
         for kind in self._kinds():
-            points = self._run(kind, scaled, whole, starts, mask, details=False, **options).scores
+            points = self._run(kind, prepared, details=False, aggregate=aggregate, progress=progress).scores
             total += self._normalisers[kind][0].transform(points)
         return total
 
-    def _prepared(self, series: Any) -> tuple[Series, NDArray, NDArray | None, NDArray, NDArray | None]:
-        self._check_fitted()
-        given = as_series(series)
-        values = np.asarray(given.values, dtype=np.float32)
-        if values.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"the series has {values.shape[1]} variables; this detector was fitted on {self.n_features_in_} "
-                f"({', '.join(map(str, self.columns_))})"
-            )
-        if len(values) < self.timesteps_:
-            raise InputError(
-                f"{len(values)} rows are fewer than one window (timesteps={self.timesteps_}); give more rows"
-            )
-        scaled, whole, observed = self._scale(values)
-        starts = self._starts(len(values), observed, given.gaps)
-        if not len(starts):
-            raise InputError(
-                f"no window of {self.timesteps_} rows is free of gaps and has at most "
-                f"{self.settings_['max_missing']:.0%} missing values; nothing can be scored"
-            )
-        return given, scaled, whole, starts, None if observed.all() else observed.astype(np.float32)
-
-    def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
-        """Score every row; higher is more anomalous, about 1 on normal rows.
-
-        Parameters
-        ----------
-        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
-        progress : Progress, optional
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-            NaN where no window covers a row (next to gaps shorter than a window apart) or nothing was observed.
-
-        Raises
-        ------
-        InputError
-            If the detector is not fitted, or the series does not fit it.
-        """
-        given, scaled, whole, starts, mask = self._prepared(series)
-        return smooth(self._points(scaled, whole, starts, mask, progress=progress), self.smooth_, gaps=given.gaps)
-
-    def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
-        """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
-        scores = self.decision_function(series, progress=progress)
-        return self.threshold_.flags(scores).astype(np.int64)
-
-    def explain(self, series: Any, *, progress: Progress = quiet) -> Explanation:
-        """Score a series and say what was expected, what contributed and which events there are.
-
-        Parameters
-        ----------
-        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
-        progress : Progress, optional
-
-        Returns
-        -------
-        Explanation
-        """
-        given, scaled, whole, starts, mask = self._prepared(series)
-        contributions, result = self._contributions(scaled, whole, starts, mask, progress=progress)
-        contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
-        scores = contributions.sum(axis=1)
-        flags = self.threshold_.flags(scores)
-        # a tail fitted on n scores says little about what is a hundred times rarer than one in n
-        p_values = np.maximum(self.threshold_.p_values(scores), 0.01 / (self.calibration_["rows"] + 1))
-        found = thresholds.events(flags, scores, times=given.times, p_values=p_values, merge=self.timesteps_ // 2)
-        found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
+    def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
+        contributions, result = self._contributions(prepared, progress=progress)
         width = 2.0 * np.asarray(result.deviation)
         expected = np.asarray(result.expected)
-        back = self.scaler_.inverse_transform
-        return Explanation(
-            scores,
-            p_values,
-            flags,
-            contributions,
-            back(expected),
-            back(expected - width),
-            back(expected + width),
-            found,
-        )
-
-    def _contributed(self, parts: NDArray) -> str:
-        """The variables that carry most of a row's score, largest first."""
-        total = parts.sum()
-        order = np.argsort(-parts)[:3]
-        shares = [(self.columns_[i], parts[i] / total) for i in order if total > 0 and parts[i] > 0.1 * total]
-        return ", ".join(f"{name} {share:.0%}" for name, share in shares)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "threshold_"):
-            raise InputError("this detector is not fitted; call fit(series) or Detector.load(folder) first")
+        return contributions, (expected, expected - width, expected + width)
 
     # -- save and load --------------------------------------------------------------------------------------------
 
@@ -684,42 +368,12 @@ class Detector(BaseEstimator):
         pathlib.Path
             The folder.
         """
-        self._check_fitted()
-        with atomic_folder(folder, force=force) as temporary:
-            weights = temporary / "model.keras"
-            self.model_.save(weights)
-            info = {
-                "format": FORMAT,
-                "settings": self.settings_,
-                "timesteps": self.timesteps_,
-                "smooth": self.smooth_,
-                "n_features": self.n_features_in_,
-                "columns": self.columns_,
-                "scaler": self.scaler_.to_dict(),
-                "threshold": self.threshold_.to_dict(),
-                "normalisers": {
-                    kind: [dataclasses.asdict(one) for one in several] for kind, several in self._normalisers.items()
-                },
-                "latent": None
-                if self._latent is None
-                else {"mean": self._latent.mean.tolist(), "precision": self._latent.precision.tolist()},
-                "trailing_threshold": self.trailing_threshold_ and self.trailing_threshold_.to_dict(),
-                "gap_limit": _limit_to_json(self.gap_limit_),
-                "calibration": {**self.calibration_, "scores": _thin(self.calibration_scores_)},
-                "training": {**self.training_, "history": self.history_.to_dict(orient="list")},
-                "collapse": _plain(self.collapse_),
-                "notes": self.notes_,
-                "fit_seconds": self.fit_seconds_,
-                "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-                "versions": _versions(),
-            }
-            text = json.dumps(_plain(info), indent=1)
-            (temporary / "detector.json").write_text(text + "\n", encoding="utf-8")
-        return Path(folder)
+        self.check_fitted()
+        return saved.save(self, folder, force=force)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Detector:
-        """Read a detector that `save` wrote.
+        """Read a detector that `save` wrote, of this format or an older one.
 
         The architecture is built from checked settings by this package's own code and only numbers are read from the
         weights file, so that nothing in the folder can run.
@@ -729,64 +383,4 @@ class Detector(BaseEstimator):
         InputError
             If the folder is missing, damaged, changed by hand, or written by a newer version.
         """
-        path = Path(folder)
-        info = load_detector_info(path)
-        weights = path / "model.keras"
-        if not weights.is_file():
-            raise InputError(f"{path} holds no model.keras; the folder is not whole, save the detector again")
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != info["sha256"]:
-            raise InputError(f"{weights} is damaged: its checksum differs from detector.json; save the detector again")
-        try:
-            given = dict(info["settings"])
-            detector = cls(**{**given, "units": _units(given["units"])})
-            settings = {**given, "units": _units(given["units"])}
-            _check_settings(settings)
-            detector.settings_ = settings
-            detector.timesteps_ = _whole(info["timesteps"], "timesteps")
-            detector.smooth_ = _whole(info["smooth"], "smooth")
-            detector.n_features_in_ = _whole(info["n_features"], "n_features")
-            detector.columns_ = [str(name) for name in info["columns"]]
-            detector.scaler_ = Scaler.from_dict(info["scaler"])
-            detector.threshold_ = thresholds.Threshold.from_dict(info["threshold"])
-            detector._normalisers = {
-                kind: [Normaliser(float(one["centre"]), float(one["spread"])) for one in info["normalisers"][kind]]
-                for kind in detector._kinds()
-            }
-            latent = info["latent"]
-            detector._latent = latent and LatentDistance(
-                np.asarray(latent["mean"], float), np.asarray(latent["precision"], float)
-            )
-            trailing = info.get("trailing_threshold")
-            detector.trailing_threshold_ = trailing and thresholds.Threshold.from_dict(trailing)
-            detector.gap_limit_ = _limit_from_json(info.get("gap_limit"))
-            calibration = dict(info["calibration"])
-            detector.calibration_scores_ = np.asarray(calibration.pop("scores"), float)
-            detector.calibration_ = calibration
-            training = dict(info["training"])
-            detector.history_ = pd.DataFrame(training.pop("history"))
-            detector.training_ = training
-            detector.collapse_ = info["collapse"]
-            detector.notes_ = [str(note) for note in info["notes"]]
-            detector.fit_seconds_ = float(info["fit_seconds"])
-            detector.model_ = LSTMVAE(
-                detector.timesteps_,
-                detector.n_features_in_,
-                settings["latent_dim"],
-                units=settings["units"],
-                encoder=settings["encoder"],
-                decoder=settings["decoder"],
-                likelihood=settings["likelihood"],
-                linear_path=settings["linear_path"],
-                patch=min(settings["patch"], detector.timesteps_),
-                seed=int(settings["seed"]),
-            )
-            if len(detector.scaler_.to_dict()["mean"]) != detector.n_features_in_:
-                raise InputError("the scaler's size differs from n_features")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path / 'detector.json'} is damaged ({error}); save the detector again") from error
-        try:
-            detector.model_.load_weights(weights)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(f"{weights} does not fit detector.json ({reason}); save the detector again") from error
-        return detector
+        return saved.load(cls, folder)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress
-from vaehelpers.detectors.baseline import DEFAULT_SMOOTH, Baseline, _mean_over_observed
-from vaehelpers.windows import PointAggregator, dominant_period, gather, window_starts
+from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.baseline import Baseline, _mean_over_observed
+from vaehelpers.detectors.settings import Parameter
+from vaehelpers.windows import PointAggregator, gather, window_starts
 
 MAX_TRAINING_WINDOWS = 20_000
 """More windows than these are drawn at random for fitting; the leading components and centres do not change by it."""
@@ -29,11 +31,11 @@ _BATCH_BYTES = 8e6  # of one batch of windows; stays in the cache
 class _Windowed(Baseline):
     """Shared by the baselines that look at windows: which windows to learn from, scoring batch by batch."""
 
-    timesteps: int | None
-    seed: int
+    _window_length = BaseDetector._window_length
 
-    def _training_windows(self, scaled: NDArray, gaps: NDArray | None) -> NDArray[np.float32]:
+    def _training_windows(self, prepared: Prepared) -> NDArray[np.float32]:
         """At most 20,000 windows, at most 200 MB, drawn at random; (n_windows, timesteps * n_features)."""
+        scaled, gaps = prepared.whole, prepared.gaps
         n, width = len(scaled), self.timesteps_ * scaled.shape[1]
         starts = window_starts(n, self.timesteps_, gaps=gaps)
         if not len(starts):
@@ -43,11 +45,12 @@ class _Windowed(Baseline):
             )
         limit = int(max(100, min(MAX_TRAINING_WINDOWS, _FIT_BYTES / (4 * width))))
         if len(starts) > limit:
-            starts = np.sort(np.random.default_rng(self.seed).choice(starts, limit, replace=False))
+            starts = np.sort(np.random.default_rng(self.settings_["seed"]).choice(starts, limit, replace=False))
         return gather(scaled, starts, self.timesteps_).reshape(len(starts), width)
 
-    def _batches(self, scaled: NDArray, gaps: NDArray | None, progress: Progress) -> Iterator[tuple[NDArray, NDArray]]:
+    def _batches(self, prepared: Prepared, progress: Progress) -> Iterator[tuple[NDArray, NDArray]]:
         """Starts and flat windows, batch by batch."""
+        scaled, gaps = prepared.whole, prepared.gaps
         n, width = len(scaled), self.timesteps_ * scaled.shape[1]
         starts = window_starts(n, self.timesteps_, gaps=gaps)
         if not len(starts):
@@ -96,38 +99,34 @@ class WindowedPCA(_Windowed):
     (True, True)
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int | float = 8,
-        timesteps: int | None = None,
-        smooth: int = DEFAULT_SMOOTH,
-        seed: int = 0,
-    ):
-        super().__init__(smooth=smooth)
-        self.n_components = n_components
-        self.timesteps = timesteps
-        self.seed = seed
+    own: ClassVar = (
+        Parameter(
+            "n_components", "float", 8,
+            "Components kept; a number below 1 is the share of variance to keep.", low=1e-6,
+        ),
+    )  # fmt: skip
 
-    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+    def _learn(self, prepared: Prepared, progress: Progress) -> None:
         from sklearn.decomposition import PCA
 
-        if isinstance(self.n_components, bool) or not self.n_components > 0:
-            raise InputError(f"n_components={self.n_components!r} must be a whole number above 0 or a share below 1")
-        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
-        windows = np.clip(self._training_windows(scaled, gaps), -_CLIP, _CLIP)
-        kept = self.n_components if self.n_components < 1 else min(int(self.n_components), *windows.shape)
+        windows = np.clip(self._training_windows(prepared), -_CLIP, _CLIP)
+        wanted = self.settings_["n_components"]
+        kept = wanted if wanted < 1 else min(int(wanted), *windows.shape)
         with np.errstate(invalid="ignore"):  # share of the variance in a constant training part
-            self.pca_ = PCA(kept, svd_solver="full" if kept < 1 else "auto", random_state=self.seed).fit(windows)
+            self.pca_ = PCA(kept, svd_solver="full" if kept < 1 else "auto", random_state=self.settings_["seed"]).fit(
+                windows
+            )
 
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        points = PointAggregator(len(scaled), self.timesteps_, "mean")
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        points = PointAggregator(len(prepared), self.timesteps_, "mean")
         basis = self.pca_.components_.astype(np.float32)
         centre = self.pca_.mean_.astype(np.float32)
-        for starts, windows in self._batches(scaled, gaps, progress):
+        for starts, windows in self._batches(prepared, progress):
             shown = np.clip(windows, -_CLIP, _CLIP) - centre
             error = windows - centre - (shown @ basis.T) @ basis
-            whole = _mean_over_observed(error**2, gather(observed, starts, self.timesteps_).reshape(error.shape))
+            whole = _mean_over_observed(
+                error**2, gather(prepared.observed, starts, self.timesteps_).reshape(error.shape)
+            )
             points.add(starts, np.broadcast_to(whole[:, None], (len(starts), self.timesteps_)))
         return points.result()
 
@@ -162,39 +161,24 @@ class KMeansDistance(_Windowed):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        n_clusters: int = 20,
-        timesteps: int | None = None,
-        smooth: int = DEFAULT_SMOOTH,
-        seed: int = 0,
-    ):
-        super().__init__(smooth=smooth)
-        self.n_clusters = n_clusters
-        self.timesteps = timesteps
-        self.seed = seed
+    own: ClassVar = (Parameter("n_clusters", "int", 20, "Number of typical windows.", low=1),)
 
-    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+    def _learn(self, prepared: Prepared, progress: Progress) -> None:
         from sklearn.cluster import MiniBatchKMeans
 
-        if (
-            isinstance(self.n_clusters, bool)
-            or not isinstance(self.n_clusters, (int, np.integer))
-            or self.n_clusters < 1
-        ):
-            raise InputError(f"n_clusters={self.n_clusters!r} must be a whole number of at least 1")
-        self.timesteps_ = _timesteps(self.timesteps, scaled, observed)
-        windows = np.clip(self._training_windows(scaled, gaps), -_CLIP, _CLIP)
+        windows = np.clip(self._training_windows(prepared), -_CLIP, _CLIP)
         model = MiniBatchKMeans(
-            min(self.n_clusters, len(windows)), batch_size=2_048, n_init=3, random_state=self.seed
+            min(self.settings_["n_clusters"], len(windows)),
+            batch_size=2_048,
+            n_init=3,
+            random_state=self.settings_["seed"],
         ).fit(windows)
         self.centres_ = model.cluster_centers_.astype(np.float32)
 
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
-        points = PointAggregator(len(scaled), self.timesteps_, "mean")
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        points = PointAggregator(len(prepared), self.timesteps_, "mean")
         lengths = (self.centres_**2).sum(axis=1)
-        for starts, windows in self._batches(scaled, gaps, progress):
+        for starts, windows in self._batches(prepared, progress):
             square = (windows**2).sum(axis=1)[:, None] - 2 * windows @ self.centres_.T + lengths
             nearest = np.sqrt(np.maximum(square.min(axis=1), 0.0))
             points.add(starts, np.broadcast_to(nearest[:, None], (len(starts), self.timesteps_)))
@@ -227,26 +211,29 @@ class MatrixProfile(Baseline):
     MatrixProfile(smooth=1, timesteps=50)
     """
 
-    def __init__(self, *, timesteps: int | None = None, max_train: int = 20_000, smooth: int = DEFAULT_SMOOTH):
-        super().__init__(smooth=smooth)
-        self.timesteps = timesteps
-        self.max_train = max_train
+    own: ClassVar = (
+        Parameter("max_train", "int", 20_000, "Of a longer training part the last rows are kept.", low=1, unit="rows"),
+    )
 
-    def _fit(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> None:
+    def _window_length(self, values: NDArray, wanted: int | None) -> int:
+        return max(3, BaseDetector._window_length(self, values, wanted))
+
+    def _learn(self, prepared: Prepared, progress: Progress) -> None:
         _stumpy()
-        self.timesteps_ = max(3, _timesteps(self.timesteps, scaled, observed))
+        scaled, observed, gaps = prepared.whole, prepared.observed, prepared.gaps
         if len(scaled) < 2 * self.timesteps_:
             raise InputError(
                 f"timesteps={self.timesteps_} needs a training part of {2 * self.timesteps_} rows and there are "
                 f"{len(scaled)}; use at most {len(scaled) // 2}"
             )
-        self.skipped_ = max(0, len(scaled) - max(self.max_train, 2 * self.timesteps_))
+        self.skipped_ = max(0, len(scaled) - max(self.settings_["max_train"], 2 * self.timesteps_))
         self.train_ = np.where(observed, scaled, np.nan).astype(np.float64)[self.skipped_ :]
         # stumpy takes a window with NaN for no neighbour: none may reach across a gap
-        self.breaks_ = np.empty(0, np.int64) if gaps is None else gaps[gaps > self.skipped_] - self.skipped_
+        self.breaks_ = gaps[gaps > self.skipped_] - self.skipped_
 
-    def _score(self, scaled: NDArray, observed: NDArray, gaps: NDArray | None, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
         stump = _stumpy().stump
+        scaled, observed, gaps = prepared.whole, prepared.observed, prepared.gaps
         n, width = len(scaled), self.timesteps_
         if n < width:
             raise InputError(f"timesteps={width} is longer than the series ({n} rows); give a longer series")
@@ -273,24 +260,12 @@ class MatrixProfile(Baseline):
         return points.result()
 
 
-def _timesteps(wanted: int | None, scaled: NDArray, observed: NDArray) -> int:
-    if wanted is None:
-        return dominant_period(np.where(observed, scaled, np.nan))
-    if isinstance(wanted, bool) or not isinstance(wanted, (int, np.integer)) or wanted < 1:
-        raise InputError(f"timesteps={wanted!r} must be a whole number of at least 1")
-    if wanted > len(scaled):
-        raise InputError(
-            f"timesteps={wanted} is longer than the training part ({len(scaled)} rows); use at most {len(scaled)}"
-        )
-    return int(wanted)
+def _longest_stretch(n: int, gaps: NDArray) -> int:
+    return int(np.diff(np.r_[0, np.unique(gaps), n]).max())
 
 
-def _longest_stretch(n: int, gaps: NDArray | None) -> int:
-    return int(np.diff(np.r_[0, np.unique(gaps) if gaps is not None else [], n]).max())
-
-
-def _between(gaps: NDArray | None) -> str:
-    return f", {len(gaps)} gaps" if gaps is not None and len(gaps) else ""
+def _between(gaps: NDArray) -> str:
+    return f", {len(gaps)} gaps" if len(gaps) else ""
 
 
 def _stumpy() -> Any:

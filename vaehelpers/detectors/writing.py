@@ -72,7 +72,7 @@ def write_scores(
     check_table_path(path)
     parts = score_parts(detector, spool.values, spool.n, gaps=spool.gaps(), rows=rows, progress=progress)
     rule = detector.threshold_
-    floor = 0.01 / (detector.calibration_["rows"] + 1)
+    floor = detector.smallest_p_
     judged: Iterator[tuple[int, NDArray, NDArray, NDArray]]
     if rule.sequential:
         scores = np.concatenate([part for _, part in parts])

@@ -21,7 +21,8 @@ from vaehelpers.report.text import _number, _percent
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 MONTH = pd.Timedelta(days=365.25 / 12)
 LINES = ("alarm_line_", "alarm_", "alarms_", "line_")  # where a detector keeps its calibrated line
@@ -144,7 +145,9 @@ def unit_of(data: Series) -> tuple[str, float]:
 def _missed_rows(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> str:
     """The first source on which more rows were flagged than promised, beyond chance."""
     promise = detector.threshold_.promised_rate
-    for source, several in rates.items() if promise is not None else ():
+    if promise is None:
+        return ""
+    for source, several in rates.items():
         own = own_rate(detector, several)
         if own.low > promise:
             return (

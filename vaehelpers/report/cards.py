@@ -15,7 +15,7 @@ from vaehelpers.report.methods import shares_of
 from vaehelpers.report.text import _and, _count, _number, _span, _unit
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Explanation
+    from vaehelpers.detectors.base import Explanation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,8 @@ from vaehelpers.report.text import escape_markdown, markdown_table
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 MOST_IN_SUMMARY = 10  # events that summary.md lists
 

@@ -17,7 +17,8 @@ from vaehelpers.report.text import MAX_ROWS, _and, _count, _moment, _number, _pe
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 MAX_VARIABLES = 10  # how many variables one figure shows

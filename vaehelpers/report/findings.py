@@ -22,7 +22,8 @@ from vaehelpers.report.methods import Method, _usable, evaluation_table, promise
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 def with_training_part(data: Series, train_rows: int = 0) -> Series:

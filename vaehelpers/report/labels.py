@@ -11,7 +11,7 @@ from vaehelpers import metrics
 from vaehelpers.data.series import Series
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Explanation
+    from vaehelpers.detectors.base import Explanation
 
 
 def labelled_events(data: Series) -> pd.DataFrame:

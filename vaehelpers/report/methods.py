@@ -21,10 +21,10 @@ from vaehelpers.report.labels import has_labels, labelled_events
 from vaehelpers.report.names import model_name
 from vaehelpers.thresholds.base import THRESHOLDS, Threshold, make_threshold
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index, realised_rate
-from vaehelpers.thresholds.flagged import events
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 BASELINE_NAMES = {
@@ -103,30 +103,21 @@ def compare_methods(
         The detector first.
     """
     methods = [Method(model_name(detector.settings_), found.scores, found.flags, found.events)]
-    part = data.train
-    cut = detector.calibration_["fit_rows"]
-    after = cut + detector.calibration_["validation_rows"]
-    held_back = detector.calibration_["held_back"]
+    shared = ("threshold", "false_alarm_rate", "contamination", "hold_back", "refit", "max_missing")
+    same = {name: detector.settings_[name] for name in shared}
     for name in baselines:
-        baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_)
-        baseline.fit(part.slice(0, cut))
-        scores = baseline.decision_function(data)
-        kept = _usable(scores[after : part.n] if held_back else scores[: part.n], detector)
-        rule = _same_rule(detector).fit(kept)
-        if "refit_step" in detector.training_:
-            scores = baseline.fit(part).decision_function(data)
-        flags = rule.flags(scores)
-        table = events(flags, scores, times=data.times, p_values=rule.p_values(scores), merge=detector.timesteps_ // 2)
-        methods.append(Method(BASELINE_NAMES.get(name, name), scores, flags, table))
+        baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_, **same)
+        said = baseline.fit(data.train).explain(data)
+        methods.append(Method(BASELINE_NAMES.get(name, name), said.scores, said.flags, said.events))
     return methods
 
 
 def _usable(scores: NDArray, detector: Detector) -> NDArray:
     """Calibration scores as the detector takes its own: finite, and without outbreaks in a contaminated part."""
     if detector.settings_["contamination"] and np.isfinite(scores).any():
-        from vaehelpers.detectors.calibration import _without_outbreaks
+        from vaehelpers.detectors.calibration import without_outbreaks
 
-        scores = _without_outbreaks(scores, detector.smooth_)
+        scores = without_outbreaks(scores, detector.smooth_)
     return scores[np.isfinite(scores)]
 
 

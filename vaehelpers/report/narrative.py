@@ -37,7 +37,8 @@ from vaehelpers.report.text import (
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 
 def describe_status(data: Series, found: Explanation, alarms: AlarmView) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS
 from vaehelpers.report.errors import ReportError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 
 NOTEBOOK = "07_report.ipynb"
-LOWEST_RATE, HIGHEST_RATE = 1e-9, 0.5  # as the detector takes them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,24 +182,13 @@ def _read(text: str, types: Sequence[str]) -> Any:
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
-    values = {name: value for name, value in values.items() if value is not None}
-    choices = {"preset": ("fast", "accurate")}
-    for name, allowed in choices.items():
-        if name in values and values[name] not in allowed:
-            raise InputError(f"{name}={values[name]!r} is unknown; known are {', '.join(allowed)}")
-    if values.get("threshold"):
-        from vaehelpers.thresholds.base import THRESHOLDS
-
-        if values["threshold"] not in THRESHOLDS:
-            raise InputError(f"threshold={values['threshold']!r} is unknown; known are {', '.join(sorted(THRESHOLDS))}")
-    rate = values.get("false_alarm_rate", 0.0)  # 0: the preset's
-    if rate != 0.0 and not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise InputError(f"false_alarm_rate={rate!r} must be a number between {LOWEST_RATE} and {HIGHEST_RATE}")
-    for name in ("timesteps", "latent_dim", "steps", "smooth", "train_rows", "seed"):
-        if name in values and values[name] < 0:
-            raise InputError(f"{name}={values[name]} is negative; give a whole number of at least 1")
-    if values.get("timesteps") == 1:
-        raise InputError("timesteps=1 is no window; give at least 2 rows, or 0 for one period of the series")
+    """The detector's own checks; in the notebook 0 and "" leave a value to the preset, -1 a share to the series."""
+    for name, value in values.items():
+        left_open = value in (None, 0, "") or (name == "contamination" and value == -1)
+        if name in DETECTOR_PARAMETERS and not left_open:
+            DETECTOR_PARAMETERS[name].check(value)
+    if values.get("train_rows", 0) < 0:
+        raise InputError(f"train_rows={values['train_rows']} is negative; give a whole number of at least 1")
 
 
 def _guess(name: str, known: Mapping[str, Any]) -> str:
@@ -256,27 +245,14 @@ def _split_outside_brackets(text: str) -> list[str]:
 
 
 def detector_parameters() -> dict[str, Parameter]:
-    """Names, types and defaults of the Detector's parameters, read from its source so that TensorFlow stays out.
+    """Names, types and defaults of the Detector's parameters, as `vaehelpers.detectors.settings` declares them.
 
     Examples
     --------
     >>> detector_parameters()["units"].type
-    'int | tuple[int, ...] | None'
+    'int | tuple[int, ...]'
     """
-    tree = ast.parse((Path(str(resources.files("vaehelpers"))) / "detectors" / "vae.py").read_text(encoding="utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Detector"]
-    (init,) = (node for node in classes[0].body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    arguments = [*init.args.args[1:], *init.args.kwonlyargs]
-    defaults = [*init.args.defaults, *init.args.kw_defaults]
-    return {
-        argument.arg: Parameter(
-            argument.arg,
-            ast.unparse(argument.annotation or ast.Name("str")),
-            ast.literal_eval(default or ast.Constant(None)),
-            "",
-        )
-        for argument, default in zip(arguments, defaults)
-    }
+    return {name: Parameter(name, one.type, one.default, one.help) for name, one in DETECTOR_PARAMETERS.items()}
 
 
 def detector_settings(data: Series, settings: str = "", **values: Any) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from vaehelpers.report.methods import shares_of
 from vaehelpers.report.text import _moment
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.vae import Detector, Explanation
+    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.vae import Detector
 
 MISSING = 65_535  # the packed number for NaN; the others go from 0 to 65,534
 VALUES, SCORES = 300_000, 150_000  # packed numbers for the variables together, and for the score

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaehelpers.common.checks import Reader, guess
 from vaehelpers.common.errors import InputError
-from vaehelpers.thresholds.checks import _RULES, Bools, Floats, _as_scores, _guess, _Reader
+from vaehelpers.thresholds.checks import _RULES, Bools, Floats, _as_scores
 from vaehelpers.thresholds.dependence import extremal_index
 
 _SMALLEST_P = float(np.finfo(np.float64).tiny)
@@ -235,7 +236,7 @@ class Threshold:
         """
         if not isinstance(data, Mapping):
             raise InputError(f"a saved threshold is a mapping with name, params and state, not a {type(data).__name__}")
-        reader = _Reader(data, "the saved threshold")
+        reader = Reader(data, "the saved threshold")
         name = reader.text("name")
         params = reader.mapping("params")
         state = reader.take("state")
@@ -248,7 +249,7 @@ class Threshold:
         if state is not None:
             if not isinstance(state, Mapping):
                 raise InputError(f"the state of the saved {name} threshold is not a mapping")
-            reader = _Reader(state, f"the saved {name} threshold")
+            reader = Reader(state, f"the saved {name} threshold")
             threshold._threshold = reader.number("threshold")
             threshold.notes_ = reader.texts("notes")
             threshold._restore(reader)
@@ -285,7 +286,7 @@ class Threshold:
     def _state(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         raise NotImplementedError
 
 
@@ -324,7 +325,7 @@ def make_threshold(name: str, **params: Any) -> Threshold:
     for key in params:
         if key not in known:
             raise InputError(
-                f"the {name} threshold has no parameter {key!r}{_guess(key, known)}; known: {', '.join(known)}"
+                f"the {name} threshold has no parameter {key!r}{guess(key, known)}; known: {', '.join(known)}"
             )
     return kind(**params)
 
@@ -333,5 +334,5 @@ def _class_of(name: str) -> type[Threshold]:
     kind = THRESHOLDS.get(name) if isinstance(name, str) else None
     if kind is None:
         known = sorted(THRESHOLDS)
-        raise InputError(f"unknown threshold {name!r}{_guess(str(name), known)}; known: {', '.join(known)}")
+        raise InputError(f"unknown threshold {name!r}{guess(str(name), known)}; known: {', '.join(known)}")
     return kind

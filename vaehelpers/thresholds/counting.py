@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtrc
 
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.thresholds.base import Threshold, rule
-from vaehelpers.thresholds.checks import _RATE_SLACK, Floats, _as_scores, _count, _number, _rate, _Reader, _resolvable
+from vaehelpers.thresholds.checks import _RATE_SLACK, Floats, _as_scores, _count, _number, _rate, _resolvable
 from vaehelpers.thresholds.gpd import _highest_before, _trimmed, _untrimmed
 
 
@@ -27,7 +28,7 @@ class _EmpiricalThreshold(Threshold):
     def _state(self) -> dict[str, Any]:
         return {"calibration": self._calibration.to_dict()}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         self._calibration = _Empirical.read(reader.reader("calibration"))
 
 
@@ -308,7 +309,7 @@ class _Empirical:
         }
 
     @classmethod
-    def read(cls, reader: _Reader) -> _Empirical:
+    def read(cls, reader: Reader) -> _Empirical:
         n = reader.count("n", low=1)
         values = reader.numbers("values", size=range(1, n + 1), rising=True)
         counts = [reader.numbers(key, size=values.size, low=0, high=n) for key in ("at_least", "above")]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.thresholds.base import rule
-from vaehelpers.thresholds.checks import _LARGEST, Bools, Floats, _as_scores, _count, _number, _Reader
+from vaehelpers.thresholds.checks import _LARGEST, Bools, Floats, _as_scores, _count, _number
 from vaehelpers.thresholds.counting import _Empirical, _EmpiricalThreshold
 from vaehelpers.thresholds.gpd import _without_dull_runs
 
@@ -138,6 +139,6 @@ class DynamicThreshold(_EmpiricalThreshold):
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "history": self._history.tolist()}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         super()._restore(reader)
         self._history = reader.numbers("history", size=range(1, self.window + 1))

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
-from vaehelpers.thresholds.checks import Bools, Floats, _as_scores, _Reader
+from vaehelpers.thresholds.checks import Bools, Floats, _as_scores
 
 _MIN_EXCESSES = 10
 
@@ -283,7 +284,7 @@ class _Excess:
         }
 
     @classmethod
-    def read(cls, reader: _Reader) -> _Excess:
+    def read(cls, reader: Reader) -> _Excess:
         gpd = Gpd(reader.number("gamma", low=-1.001), reader.number("sigma", low=0.0))
         theta = reader.numbers("theta", size=range(0, 1025))
         total = reader.numbers("total", size=theta.size)
@@ -329,7 +330,7 @@ class _Body:
         return {"values": self.values.tolist(), "share": self.share.tolist()}
 
     @classmethod
-    def read(cls, reader: _Reader) -> _Body:
+    def read(cls, reader: Reader) -> _Body:
         values = reader.numbers("values", size=range(1, 1025), rising=True)
         share = reader.numbers("share", size=values.size, low=0.0, high=1.0)
         reader.done()
@@ -381,7 +382,7 @@ class _Tail:
         }
 
     @classmethod
-    def read(cls, reader: _Reader) -> _Tail:
+    def read(cls, reader: Reader) -> _Tail:
         start = reader.number("start")
         rows = reader.count("rows", low=1)
         above = reader.count("above", low=0, high=rows)

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.thresholds.base import Threshold, rule
-from vaehelpers.thresholds.checks import Floats, _number, _rate, _Reader
+from vaehelpers.thresholds.checks import Floats, _number, _rate
 
 _GAUSSIAN_MAD = 1.4826022185056018  # 1 / ndtri(0.75): makes the MAD estimate a normal standard deviation
 
@@ -57,7 +58,7 @@ class _NormalThreshold(Threshold):
     def _state(self) -> dict[str, Any]:
         return {"center": self._center, "scale": self._scale}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         self._center = reader.number("center")
         self._scale = reader.number("scale", low=0.0)
 

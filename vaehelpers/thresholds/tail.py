@@ -10,19 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.thresholds.base import _SMALLEST_P, Threshold, rule
-from vaehelpers.thresholds.checks import (
-    _RATE_SLACK,
-    Bools,
-    Floats,
-    _as_scores,
-    _choice,
-    _count,
-    _number,
-    _rate,
-    _Reader,
-)
+from vaehelpers.thresholds.checks import _RATE_SLACK, Bools, Floats, _as_scores, _choice, _count, _number, _rate
 from vaehelpers.thresholds.gpd import _MIN_EXCESSES, Gpd, _Body, _Excess, _Tail, _trimmed, _untrimmed
 
 
@@ -152,7 +143,7 @@ class PotThreshold(Threshold):
     def _state(self) -> dict[str, Any]:
         return {"tail": self._tail.to_dict()}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         self._tail = _Tail.read(reader.reader("tail"))
 
 
@@ -315,7 +306,7 @@ class SpotThreshold(PotThreshold):
     def _state(self) -> dict[str, Any]:
         return {"stream": self._stream.to_dict()}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         saved = self._threshold
         self._stream = _Stream.read(reader.reader("stream"), self)
         self._publish()
@@ -431,7 +422,7 @@ class DSpotThreshold(SpotThreshold):
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "recent": self._recent.to_dict()}
 
-    def _restore(self, reader: _Reader) -> None:
+    def _restore(self, reader: Reader) -> None:
         self._recent = _Recent.read(reader.reader("recent"), self.depth)
         super()._restore(reader)
 
@@ -533,7 +524,7 @@ class _Stream:
         }
 
     @classmethod
-    def read(cls, reader: _Reader, rule: SpotThreshold) -> _Stream:
+    def read(cls, reader: Reader, rule: SpotThreshold) -> _Stream:
         tail = _Tail.read(reader.reader("tail"))
         line = reader.number("line", low=tail.start)
         count = reader.count("count", low=1)
@@ -584,7 +575,7 @@ class _Recent:
         return {"ring": list(self.ring), "oldest": self.oldest, "level": self.level}
 
     @classmethod
-    def read(cls, reader: _Reader, depth: int) -> _Recent:
+    def read(cls, reader: Reader, depth: int) -> _Recent:
         ring = reader.numbers("ring", size=depth).tolist()
         recent = cls(ring, reader.count("oldest", low=0, high=depth - 1), reader.number("level"))
         reader.done()

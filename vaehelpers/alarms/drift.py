@@ -1,0 +1,115 @@
+"""Has the series changed? Then alarms are no longer news about single events, and the detector wants a refit.
+
+Compared are medians of blocks of scores (nearly independent, and deaf to single events): late against early rows of
+one series, or rows of another time or site against the calibration rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import mannwhitneyu
+
+from vaehelpers.alarms._checks import Floats, as_mapping_of_scores, as_rows
+from vaehelpers.alarms.calibration import AlarmLine
+
+__all__ = ["Drift", "drift_notes"]
+
+_CHANCE = 1e-3  # of a note where nothing has changed
+_LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
+_SHARE_ABOVE = 0.2  # of the rows above the start line
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What was found about change.
+
+    Attributes
+    ----------
+    changed : bool
+        Whether a refit is advised.
+    factor : float
+        Typical score of the later rows over that of the earlier ones.
+    chance : float
+        Chance of so large a difference where nothing has changed.
+    share_above : float
+        Share of the later rows above the start line.
+    notes : tuple of str
+        Sentences for a report; empty where nothing was found.
+    """
+
+    changed: bool
+    factor: float
+    chance: float
+    share_above: float
+    notes: tuple[str, ...]
+
+
+def drift_notes(
+    line: AlarmLine, scores: Mapping[str, ArrayLike], *, reference: Mapping[str, ArrayLike] | None = None
+) -> Drift:
+    """Compare the level of scores late against early, or against reference rows.
+
+    Parameters
+    ----------
+    line : AlarmLine
+    scores : mapping of str to array-like, shape (n,)
+        Scores of the rows in question, per time scale.
+    reference : mapping of str to array-like, shape (m,), optional
+        Scores of the calibration rows. Default: the first half of `scores`, against the second.
+
+    Returns
+    -------
+    Drift
+
+    Examples
+    --------
+    >>> from vaehelpers.alarms import calibrate
+    >>> rng = np.random.default_rng(0)
+    >>> calm = {"row 1": rng.exponential(size=6_000)}
+    >>> line = calibrate(calm)
+    >>> drift_notes(line, {"row 1": rng.exponential(size=3_000)}, reference=calm).notes
+    ()
+    >>> drift_notes(line, {"row 1": 2 * rng.exponential(size=3_000)}, reference=calm).notes
+    ('The series has changed: typical scores are 2.0 times as high as in the calibration rows; refit the detector.',)
+    """
+    given = as_mapping_of_scores(scores)
+    point = line.point_scores(given).score
+    known = np.isfinite(point)
+    share = float(np.mean(point[known] >= line.start)) if known.any() else 0.0
+    name = max(line.tails, key=lambda n: line.tails[n].pieces)
+    block = line.tails[name].block
+    late, where = given[name], "in the calibration rows"
+    if reference is None:
+        half = len(late) // 2
+        early, late, where = late[:half], late[half:], "in the first half"
+        share = float(np.mean(point[half:][known[half:]] >= line.start)) if known[half:].any() else 0.0
+    else:
+        early = as_rows(as_mapping_of_scores(reference)[name], "reference")
+    before, after = _medians(early, block), _medians(late, block)
+    factor, chance = 1.0, 1.0
+    if len(before) >= 4 and len(after) >= 4:
+        factor = float(np.median(after) / max(float(np.median(before)), 1e-300))
+        chance = float(mannwhitneyu(before, after, alternative="two-sided").pvalue)
+    notes = []
+    moved = chance < _CHANCE and abs(math.log(max(factor, 1e-300))) > math.log(_LEAST_FACTOR)
+    if moved:
+        times = f"{factor:.1f} times as high as" if factor > 1 else f"{1 / factor:.1f} times lower than"
+        notes.append(f"The series has changed: typical scores are {times} {where}; refit the detector.")
+    if share > _SHARE_ABOVE:
+        notes.append(
+            f"{share:.0%} of the rows lie above the line: this is another series, or it has "
+            "changed; refit the detector."
+        )
+    return Drift(bool(notes), factor, chance, share, tuple(notes))
+
+
+def _medians(scores: Floats, block: int) -> Floats:
+    whole = len(scores) // block
+    table = scores[: whole * block].reshape(whole, block)
+    table = table[np.isfinite(table).mean(axis=1) >= 0.5] if whole else table
+    return np.nanmedian(table, axis=1) if len(table) else np.empty(0)

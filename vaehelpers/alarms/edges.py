@@ -1,0 +1,181 @@
+"""Where an incident begins and ends, and of what kind it is, from the errors of its own rows.
+
+A score that is smoothed over 25 rows is high 12 rows before the event begins. Edges are therefore placed by the rows
+themselves: the stretch whose errors are most likely to come from a larger variance than usual, found by the maximum
+of a sum of log-likelihood ratios (the segment that Kadane's algorithm finds).
+
+Source: Page, Biometrika 41 (1954) (cumulative sums of likelihood ratios).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vaehelpers.alarms._checks import Floats, as_rows, as_table
+from vaehelpers.errors import InputError
+
+__all__ = ["KINDS", "kind_of", "refine_edges", "usual_error"]
+
+KINDS = {
+    "too high": "values above what was expected",
+    "too low": "values below what was expected",
+    "frozen": "the same value for longer than usual",
+    "rhythm": "values swing faster or slower than expected",
+    "shape": "another course than expected, above in one part and below in another",
+}
+"""Kinds of incident and what each means."""
+
+_LEAST_RATIO, _MOST_RATIO = 4.0, 50.0  # how many times the usual error an incident's rows are taken to have
+_ONE_SIDED = 0.7  # share of the squared deviation that its mean explains, above which the direction is told
+
+
+def usual_error(row_errors: ArrayLike) -> float:
+    """Typical error of a normal row: the mean of the lower nine tenths, scaled to the mean of squared Gaussian noise.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=10_000)
+    >>> round(usual_error(noise**2), 1)
+    1.0
+    """
+    errors = as_rows(row_errors, "row_errors")
+    errors = errors[np.isfinite(errors)]
+    if not errors.size:
+        return 1.0
+    calm = errors[errors <= np.quantile(errors, 0.9)]
+    # the lower nine tenths of squared Gaussian noise have a mean of 0.623
+    return float(calm.mean() / 0.623) or float(errors.mean()) or 1.0
+
+
+def refine_edges(
+    row_errors: ArrayLike, first: int, last: int, *, peak: int | None = None, usual: float | None = None
+) -> tuple[int, int, int]:
+    """Place the edges of an incident by the errors of its rows.
+
+    Parameters
+    ----------
+    row_errors : array-like, shape (n,)
+        Squared errors of single rows, not smoothed; NaN where unknown.
+    first, last : int
+        Rows between which to look, inclusive.
+    peak : int, optional
+        Row of the highest score; kept inside where no row stands out. Default: the middle.
+    usual : float, optional
+        Error of a normal row; default `usual_error` of all rows.
+
+    Returns
+    -------
+    first, last, peak : int
+        Rows, inclusive; the peak is the row with the largest error between them.
+
+    Raises
+    ------
+    InputError
+        If `first` to `last` are no rows of the series.
+
+    Examples
+    --------
+    >>> errors = np.ones(100)
+    >>> errors[40:50] = [20, 3, 30, 25, 2, 40, 22, 60, 8, 20]
+    >>> refine_edges(errors, 20, 80)
+    (40, 49, 47)
+    """
+    errors = as_rows(row_errors, "row_errors")
+    if not 0 <= first <= last < len(errors):
+        raise InputError(f"rows {first} to {last} are none of the {len(errors)} rows; use 0 <= first <= last < n")
+    base = usual_error(errors) if usual is None else usual
+    part = np.nan_to_num(errors[first : last + 1] / base, nan=0.0)
+    begin, end, ratio = 0, len(part) - 1, _LEAST_RATIO
+    for _ in range(3):  # a strong incident is sought among strong rows, or chance widens it
+        gain = 0.5 * (np.minimum(part, 3 * ratio) * (1 - 1 / ratio) - np.log(ratio))
+        total = np.concatenate([[0.0], np.cumsum(gain)])
+        lowest = np.minimum.accumulate(total[:-1])
+        end = int(np.argmax(total[1:] - lowest))
+        if total[end + 1] - lowest[end] <= 0.0:
+            middle = (first + last) // 2 if peak is None else min(max(peak, first), last)
+            return middle, middle, middle
+        begin = int(np.argmin(total[: end + 1]))
+        # half the level: weak parts of a strong incident still count as part of it
+        ratio = float(np.clip(0.5 * part[begin : end + 1].mean(), _LEAST_RATIO, _MOST_RATIO))
+    highest = begin + int(np.argmax(part[begin : end + 1]))
+    return first + begin, first + end, first + highest
+
+
+def kind_of(values: ArrayLike, expected: ArrayLike, first: int, last: int, *, errors: ArrayLike | None = None) -> str:
+    """Say of what kind an incident is.
+
+    Parameters
+    ----------
+    values, expected : array-like, shape (n,) or (n, n_features)
+        The series and what the model expected, in the same units.
+    first, last : int
+        Rows of the incident, inclusive.
+    errors : array-like, shape (n,) or (n, n_features), optional
+        Row errors per variable, by which the variable that stands out most is chosen. Default: the squared deviation
+        against its usual size.
+
+    Returns
+    -------
+    str
+        One of `KINDS`, or "" where nothing can be told.
+
+    Examples
+    --------
+    >>> expected = np.sin(np.arange(400) / 8)
+    >>> values = expected + 0.1 * np.random.default_rng(0).normal(size=400)
+    >>> values[100:120] += 2.0
+    >>> values[200:250] = values[200]
+    >>> kind_of(values, expected, 100, 119), kind_of(values, expected, 200, 249)
+    ('too high', 'frozen')
+    """
+    table = np.asarray(values, dtype=np.float64)
+    given = as_table(values, "values", len(table))
+    deviation = given - as_table(expected, "expected", len(given))
+    column = _column(deviation, first, last, None if errors is None else as_table(errors, "errors", len(given)))
+    value, off = given[:, column], deviation[:, column]
+    inside = slice(first, last + 1)
+    if not np.isfinite(off[inside]).any():
+        return ""
+    if _is_frozen(value, inside):
+        return "frozen"
+    part = off[inside][np.isfinite(off[inside])]
+    mean, power = float(part.mean()), float(np.mean(part**2))
+    if power == 0.0:
+        return ""
+    if mean**2 >= _ONE_SIDED**2 * power:
+        return "too high" if mean > 0 else "too low"
+    if len(part) >= 8 and _crossings(part) > 0.12:
+        return "rhythm"
+    return "shape"
+
+
+def _column(deviation: Floats, first: int, last: int, errors: Floats | None) -> int:
+    if deviation.shape[1] == 1:
+        return 0
+    table = deviation**2 if errors is None or errors.shape != deviation.shape else errors
+    part = table[first : last + 1]
+    usual = np.nanmedian(table, axis=0) if errors is None else np.ones(table.shape[1])
+    share = np.nansum(part, axis=0) / np.maximum(usual, 1e-12)
+    return int(np.argmax(share))
+
+
+def _is_frozen(value: Floats, inside: slice) -> bool:
+    """Whether most steps inside are nothing, and such long rests are rare elsewhere."""
+    part = value[inside]
+    steps = np.abs(np.diff(part))
+    steps = steps[np.isfinite(steps)]
+    if len(steps) < 4:
+        return False
+    outside = np.abs(np.diff(value))
+    outside = outside[np.isfinite(outside)]
+    typical = float(np.median(outside[outside > 0])) if (outside > 0).any() else 0.0
+    still = float(np.mean(steps <= 1e-3 * typical))
+    return still >= 0.8 and still > 2.0 * float(np.mean(outside <= 1e-3 * typical))
+
+
+def _crossings(part: Floats) -> float:
+    """Changes of sign per row of the deviation about its mean."""
+    signs = np.sign(part - part.mean())
+    signs = signs[signs != 0]
+    return float(np.mean(signs[1:] != signs[:-1])) if len(signs) > 1 else 0.0

@@ -1,0 +1,571 @@
+"""The base of every detector: scale, fill, cut into windows, score, smooth, calibrate, explain.
+
+`Detector` (the VAE) and the baselines differ in what they learn and in how a window's error becomes points; everything
+around that is here, once. The face is scikit-learn's (`get_params`, `set_params`, `clone`) and PyOD's
+(`decision_function`: higher is more anomalous).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from vaehelpers.common.errors import InputError
+from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.data.arrays import as_series
+from vaehelpers.data.series import Series
+from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
+from vaehelpers.thresholds.base import Threshold
+from vaehelpers.thresholds.flagged import events
+from vaehelpers.windows import dominant_period, fill_between, smooth, window_starts
+
+LARGEST = 1e6  # training deviations; squares stay finite in float32
+
+
+class NotFitted(InputError, NotFittedError):
+    """The detector is asked before it was fitted: scikit-learn's error, and ours."""
+
+    __module__ = "vaehelpers.detectors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A series as a detector looks at it: scaled by the training part, filled, cut into windows.
+
+    Attributes
+    ----------
+    scaled : ndarray of float32, shape (n, n_features)
+        In training deviations, cut at `clip`, missing values filled. What a model reads.
+    target : ndarray of float32, shape (n, n_features), or None
+        The same without the cut, what a reconstruction is held against; None where nothing was cut.
+    observed : ndarray of bool, shape (n, n_features)
+        False where the value was missing and is filled.
+    starts : ndarray of int, shape (n_windows,)
+        First rows of the windows; none reaches across a gap.
+    gaps : ndarray of int
+        Rows behind which time has jumped.
+    first_row : int
+        Number of the first row in the whole series; random draws follow it.
+    times : DatetimeIndex, ndarray or None
+    """
+
+    scaled: NDArray[np.float32]
+    target: NDArray[np.float32] | None
+    observed: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+    gaps: NDArray[np.int64]
+    first_row: int = 0
+    times: Any = None
+
+    def __len__(self) -> int:
+        return len(self.scaled)
+
+    @property
+    def whole(self) -> NDArray[np.float32]:
+        """The values uncut."""
+        return self.scaled if self.target is None else self.target
+
+    @property
+    def mask(self) -> NDArray[np.float32] | None:
+        """`observed` as a model takes it; None where nothing is missing."""
+        return None if self.observed.all() else self.observed.astype(np.float32)
+
+    def at(self, starts: NDArray[np.int64]) -> Prepared:
+        """The same rows with other windows."""
+        return dataclasses.replace(self, starts=starts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What a detector says about a series, row by row.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (n,)
+        Higher is more anomalous; NaN where no window covers a row. About 1 on normal rows where the VAE speaks.
+    p_values : ndarray, shape (n,)
+        Share of normal rows that score at least as high, by the calibration part; never below a hundredth of what
+        one of its rows stands for.
+    flags : ndarray of bool, shape (n,)
+    contributions : ndarray, shape (n, n_features)
+        What each variable adds; their sum is the score. Equal shares where a method cannot tell.
+    expected, lower, upper : ndarray, shape (n, n_features)
+        Reconstruction and the band of two standard deviations around it, in the units of the series; NaN where a
+        method has none.
+    events : DataFrame
+        start, end, peak, score, p_value, n_points, first, last, peak_row, contributed.
+    """
+
+    scores: NDArray
+    p_values: NDArray
+    flags: NDArray
+    contributions: NDArray
+    expected: NDArray
+    lower: NDArray
+    upper: NDArray
+    events: pd.DataFrame
+
+
+class BaseDetector(BaseEstimator):
+    """Base of `Detector` and of every baseline.
+
+    A class of one's own names its parameters in `own`, and defines ``_points(prepared, progress) -> (n,)`` and, where
+    it learns something, ``_learn(prepared, progress)``.
+
+    Notes
+    -----
+    `predict` gives 1 for anomalous rows and 0 for others, as PyOD does, not -1 and 1: therefore `OutlierMixin` of
+    scikit-learn is no base. `score_samples` has scikit-learn's sign (higher is more normal). There is no quality
+    without labels, so that `GridSearchCV` needs ``scoring=vus_pr_scorer``.
+    """
+
+    own: ClassVar[tuple[Parameter, ...]] = ()
+    parameters: ClassVar[dict[str, Parameter]] = {one.name: one for one in SHARED}
+    positional: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        declared = {one.name: one for one in cls.__dict__.get("own", ())}
+        cls.parameters = {**declared, **{name: one for name, one in cls.parameters.items() if name not in declared}}
+        if "__init__" not in cls.__dict__:
+            _give_signature(cls)
+
+    def _take(self, given: dict[str, Any]) -> None:
+        """Keep every parameter, given or by default, as an attribute."""
+        for name in given:
+            if name not in self.parameters:
+                raise TypeError(f"{type(self).__name__}: {unknown_name(name, self.parameters)}")
+        for name, value in {**self._defaults(given), **given}.items():
+            setattr(self, name, value)
+
+    def _defaults(self, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: one.default for name, one in self.parameters.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """Return every parameter as it will be used.
+
+        Raises
+        ------
+        InputError
+            If a value cannot be used.
+        """
+        return check_settings({name: getattr(self, name) for name in self.parameters}, self.parameters)
+
+    # -- fit ------------------------------------------------------------------------------------------------------
+
+    def fit(self, series: Any, y: Any = None, *, progress: Progress = quiet) -> Self:
+        """Learn what is normal from a training part, without labels.
+
+        Parameters
+        ----------
+        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
+            Normal behaviour; NaN where missing.
+        y : ignored
+        progress : Progress, optional
+
+        Returns
+        -------
+        self
+            After Ctrl-C in the training of the VAE it is fitted with the best weights so far (see `notes_`).
+
+        Raises
+        ------
+        InputError
+            If a parameter or the series cannot be used.
+        """
+        begin = time.perf_counter()
+        settings = self.settings()
+        given = as_series(series)
+        values = self._numbers(given)
+        n = len(values)
+        if not np.isfinite(values).any():
+            raise InputError(f"the training part ({n} rows) holds no number; give rows with values")
+        self.settings_ = settings
+        self.notes_: list[str] = []
+        self.n_features_in_ = values.shape[1]
+        self.columns_ = list(given.columns)
+        if not _unnamed(given):
+            self.feature_names_in_ = np.asarray(self.columns_, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.gap_limit_ = given.gap_limit
+        self.timesteps_ = self._window_length(values, settings["timesteps"])
+        self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
+        self._fit(values, given, progress)
+        self.fit_seconds_ = time.perf_counter() - begin
+        return self
+
+    def _window_length(self, values: NDArray, wanted: int | None) -> int:
+        timesteps = int(wanted or dominant_period(values))
+        n = len(values)
+        if timesteps > n:
+            raise InputError(
+                f"timesteps={timesteps} is longer than the training part ({n} rows); use at most {n}, better {n // 10}"
+            )
+        return timesteps
+
+    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+        raise NotImplementedError
+
+    def _split(self, n: int) -> tuple[int, int]:
+        """End of the rows for training and end of those for early stopping; the rest calibrates."""
+        hold_back, timesteps = self.settings_["hold_back"], self.timesteps_
+        if hold_back == 0 or n < 20 * timesteps:
+            if hold_back:
+                self.notes_.append(
+                    f"The training part ({n:,} rows) is shorter than 20 windows of {timesteps}, so nothing was held "
+                    "back: the threshold is calibrated on the rows that were trained on and will flag too much."
+                )
+            return n, n
+        return int(n * (1 - hold_back)), int(n * (1 - hold_back * 2 / 3))
+
+    def _calibrate(self, prepared: Prepared, train_starts: NDArray, ends: tuple[int, int], progress: Progress) -> None:
+        """Draw the lines on the rows that were held back, or on those trained on where there are none."""
+        fit_end, val_end = ends
+        held_back = val_end < len(prepared)
+        part = prepared.starts[prepared.starts >= val_end] if held_back else train_starts
+        if not len(part):
+            part, held_back = train_starts, False
+        chosen = prepared.at(part)
+        scores = smooth(self.points(chosen, progress=progress), self.smooth_, gaps=prepared.gaps)
+        if held_back:
+            scores[:val_end] = np.nan
+        self._calibration_rows = np.flatnonzero(np.isfinite(scores))
+        self.calibration_scores_ = scores[self._calibration_rows]
+        self.calibration_: dict[str, Any] = {
+            "rows": len(self._calibration_rows),
+            "first": int(self._calibration_rows[0]),
+            "last": int(self._calibration_rows[-1]),
+            "held_back": held_back,
+            "fit_rows": fit_end,
+            "validation_rows": val_end - fit_end,
+        }
+        usable = scores
+        if self.settings_["contamination"]:
+            usable = without_outbreaks(scores, self.smooth_)
+            left_out = int(np.isfinite(scores).sum() - np.isfinite(usable).sum())
+            if left_out:
+                self.notes_.append(
+                    f"{left_out:,} of {self.calibration_['rows']:,} calibration rows looked anomalous themselves and "
+                    "were left out of the calibration."
+                )
+        self.threshold_: Threshold = make_rule(self.settings_).fit(usable)
+        self.notes_ += self.threshold_.notes_
+
+    # -- prepare --------------------------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        values: ArrayLike,
+        *,
+        gaps: ArrayLike | None = None,
+        fill: Callable[[NDArray, NDArray], None] = fill_between,
+        first_row: int = 0,
+        times: Any = None,
+    ) -> Prepared:
+        """Scale, fill and cut rows into windows, as every score is made.
+
+        Parameters
+        ----------
+        values : array-like, shape (n, n_features)
+            NaN where missing.
+        gaps : array-like of int, optional
+            Rows at which time has jumped; no window reaches across.
+        fill : callable, default `vaehelpers.windows.fill_between`
+            ``fill(values, observed)`` fills missing values in place.
+        first_row : int, default 0
+            Number of the first row in the whole series.
+        times : DatetimeIndex or ndarray, optional
+
+        Returns
+        -------
+        Prepared
+            Maybe without any window.
+        """
+        rows = np.asarray(values)
+        scaled, target, observed = self.scale(rows, fill)
+        borders = np.empty(0, np.int64) if gaps is None else np.asarray(gaps, np.int64)
+        starts = window_starts(
+            len(rows),
+            self.timesteps_,
+            gaps=borders if len(borders) else None,
+            observed=None if observed.all() else observed,
+            max_missing=self.settings_["max_missing"],
+        )
+        return Prepared(scaled, target, observed, starts, borders, first_row, times)
+
+    def scale(
+        self, values: NDArray, fill: Callable[[NDArray, NDArray], None] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.bool_]]:
+        """Scaled, cut and filled values; the same uncut (None where nothing was cut); which were observed."""
+        observed = np.isfinite(values)
+        limit = self.settings_.get("clip", np.inf)
+        whole = np.clip(self.scaler_.transform(values), -LARGEST, LARGEST)
+        scaled = np.clip(whole, -limit, limit)
+        cut = not np.array_equal(scaled, whole, equal_nan=True)
+        if not observed.all() and fill is not None:
+            fill(scaled, observed)
+            whole = np.where(observed, whole, scaled)
+        return scaled.astype(np.float32), whole.astype(np.float32) if cut else None, observed
+
+    def _numbers(self, given: Series) -> NDArray:
+        return np.asarray(given.values)
+
+    def _ready(self, series: Any) -> tuple[Series, Prepared]:
+        """A series to be scored, its columns put in order, and how the detector sees it."""
+        self.check_fitted()
+        given = self.align(as_series(series))
+        if len(given) < self.timesteps_:
+            raise InputError(
+                f"{len(given)} rows are fewer than one window (timesteps={self.timesteps_}); give more rows"
+            )
+        prepared = self.prepare(self._numbers(given), gaps=given.gaps, times=given.times)
+        if not len(prepared.starts):
+            raise InputError(
+                f"no window of {self.timesteps_} rows is free of gaps and has at most "
+                f"{self.settings_['max_missing']:.0%} missing values; nothing can be scored"
+            )
+        return given, prepared
+
+    def align(self, series: Series) -> Series:
+        """Put the columns in the order of the training part, by name where both sides have names.
+
+        Raises
+        ------
+        InputError
+            If there are more, fewer or other variables than in `fit`.
+        """
+        known = tuple(map(str, self.columns_))
+        if tuple(series.columns) == known:
+            return series
+        listed = f"this detector was fitted on {self.n_features_in_} ({', '.join(known)})"
+        named = hasattr(self, "feature_names_in_") and not _unnamed(series)
+        if named and set(known) <= set(series.columns):
+            return _take_columns(series, known)
+        if series.n_features != self.n_features_in_:
+            raise InputError(f"the series has {series.n_features} variables ({', '.join(series.columns)}); {listed}")
+        if named:
+            other = [name for name in series.columns if name not in known]
+            raise InputError(
+                f"the series has {', '.join(other)}, and {listed}; rename the columns, or give bare values to score by "
+                "position"
+            )
+        return series
+
+    def check_fitted(self) -> None:
+        """Raise `NotFitted` (an `InputError` and scikit-learn's `NotFittedError`) before `fit`."""
+        if not hasattr(self, "scaler_") or not hasattr(self, "timesteps_"):
+            raise NotFitted("this detector is not fitted; call fit(series) or Detector.load(folder) first")
+
+    # -- score ----------------------------------------------------------------------------------------------------
+
+    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray:
+        """Score rows before smoothing.
+
+        Parameters
+        ----------
+        prepared : Prepared
+            From `prepare`.
+        aggregate : str, optional
+            How windows become points; "trailing" takes the window that ends with the row. Default: the detector's own.
+        progress : Progress, optional
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Higher is more anomalous; NaN for rows that no window covers or without any value.
+        """
+        if aggregate is not None:
+            raise InputError(f"{type(self).__name__} has one way from windows to points; leave aggregate out")
+        scores = np.asarray(self._points(prepared, progress), np.float64)
+        return np.where(prepared.observed.any(axis=1), scores, np.nan)
+
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+        raise NotImplementedError
+
+    def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
+        """Score every row; higher is more anomalous.
+
+        Parameters
+        ----------
+        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
+        progress : Progress, optional
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            NaN where no window covers a row (next to gaps shorter than a window apart) or nothing was observed.
+
+        Raises
+        ------
+        InputError
+            If the detector is not fitted, or the series does not fit it.
+        """
+        given, prepared = self._ready(series)
+        return smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
+
+    def score_samples(self, series: Any) -> NDArray[np.float64]:
+        """Return `decision_function` with scikit-learn's sign: higher is more normal, shape (n,)."""
+        return -self.decision_function(series)
+
+    def predict(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.int64]:
+        """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,)."""
+        scores = self.decision_function(series, progress=progress)
+        self._check_calibrated()
+        return self.threshold_.flags(scores).astype(np.int64)
+
+    def fit_predict(self, series: Any, y: Any = None) -> NDArray[np.int64]:
+        """Fit on a series and return `predict` of the same series, shape (n,)."""
+        return self.fit(series).predict(series)
+
+    def score(self, series: Any, y: Any = None) -> float:
+        """Refuse: a detector has no quality of its own without labels.
+
+        Raises
+        ------
+        InputError
+            Always; it names what to give to `GridSearchCV` or `cross_val_score`.
+        """
+        raise InputError(
+            "a detector cannot be judged without labels; give labels y and scoring=vaehelpers.detectors.vus_pr_scorer "
+            "to GridSearchCV or cross_val_score"
+        )
+
+    def explain(self, series: Any, *, progress: Progress = quiet) -> Explanation:
+        """Score a series and say what was expected, what contributed and which events there are.
+
+        Parameters
+        ----------
+        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
+        progress : Progress, optional
+
+        Returns
+        -------
+        Explanation
+        """
+        given, prepared = self._ready(series)
+        contributions, bands = self._details(prepared, progress)
+        contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
+        scores = contributions.sum(axis=1)
+        self._check_calibrated()
+        flags = self.threshold_.flags(scores)
+        p_values = self.p_values(scores)
+        found = events(flags, scores, times=given.times, p_values=p_values, merge=self.timesteps_ // 2)
+        found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
+        expected, lower, upper = map(self.scaler_.inverse_transform, bands)
+        return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found)
+
+    def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
+        """Contributions before smoothing, and what was expected with its band, in training deviations."""
+        points = self.points(prepared, progress=progress)
+        unknown = np.full(prepared.scaled.shape, np.nan)
+        share = np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1)
+        return share, (unknown, unknown, unknown)
+
+    def p_values(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Share of normal rows that score at least as high, by the calibration.
+
+        A tail fitted on n scores says little about what is a hundred times rarer than one in n: that is the floor.
+
+        Parameters
+        ----------
+        scores : array-like, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        self._check_calibrated()
+        return np.maximum(self.threshold_.p_values(scores), self.smallest_p_)
+
+    @property
+    def smallest_p_(self) -> float:
+        """The smallest p-value that the calibration can tell."""
+        return 0.01 / (self.calibration_["rows"] + 1)
+
+    def _check_calibrated(self) -> None:
+        if not hasattr(self, "threshold_"):
+            raise NotFitted("no threshold was drawn at fit, so that nothing can be flagged; fit on more rows")
+
+    def _contributed(self, parts: NDArray) -> str:
+        """The variables that carry most of a row's score, largest first."""
+        total = parts.sum()
+        order = np.argsort(-parts)[:3]
+        shares = [(self.columns_[i], parts[i] / total) for i in order if total > 0 and parts[i] > 0.1 * total]
+        return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+
+
+def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> float:
+    """Judge a detector by VUS-PR: what to give as `scoring` to `GridSearchCV` and `cross_val_score`.
+
+    Parameters
+    ----------
+    detector : BaseDetector
+        Fitted.
+    series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
+    labels : array-like, shape (n,)
+        1 for anomalous rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; higher is better.
+
+    Examples
+    --------
+    >>> from vaehelpers.detectors import MovingZScore
+    >>> rows = np.random.default_rng(0).normal(size=400)
+    >>> labels = np.arange(400) // 20 == 15
+    >>> detector = MovingZScore(smooth=5).fit(rows)
+    >>> vus_pr_scorer(detector, rows + 8 * labels, labels) > 0.9
+    True
+    """
+    from vaehelpers.metrics.labels import sliding_window_of
+    from vaehelpers.metrics.scores import vus_pr
+
+    given = as_series(series)
+    return float(vus_pr(labels, detector.decision_function(given), sliding_window_of(given.values)))
+
+
+def _unnamed(series: Series) -> bool:
+    """Whether the columns have the names that arrays get."""
+    n = series.n_features
+    return tuple(series.columns) == (("value",) if n == 1 else tuple(f"value_{i}" for i in range(n)))
+
+
+def _take_columns(series: Series, names: tuple[str, ...]) -> Series:
+    where = [series.columns.index(name) for name in names]
+    units = tuple(series.units[i] for i in where) if series.units else None
+    return dataclasses.replace(series, values=series.values[:, where], columns=names, units=units)
+
+
+def _give_signature(cls: type[BaseDetector]) -> None:
+    """An `__init__` whose signature, names and defaults, is what the class declares."""
+
+    def __init__(self: BaseDetector, *args: Any, **given: Any) -> None:
+        named = dict(zip(cls.positional, args))
+        if len(args) > len(cls.positional):
+            raise TypeError(f"{cls.__name__} takes {len(cls.positional)} positional arguments, got {len(args)}")
+        if set(named) & set(given):
+            raise TypeError(f"{cls.__name__} got {', '.join(set(named) & set(given))} twice")
+        self._take({**named, **given})
+
+    kinds = inspect.Parameter
+    listed = [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
+    ordered = [*cls.positional, *(name for name in cls.parameters if name not in cls.positional)]
+    for name in ordered:
+        kind = kinds.POSITIONAL_OR_KEYWORD if name in cls.positional else kinds.KEYWORD_ONLY
+        listed.append(kinds(name, kind, default=cls.parameters[name].default))
+    __init__.__signature__ = inspect.Signature(listed)  # type: ignore[attr-defined]
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    cls.__init__ = __init__  # type: ignore[assignment]
