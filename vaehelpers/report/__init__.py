@@ -8,7 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["ReportError"],
         "compare": ["Comparison", "compare_reports"],
         "document": ["Report"],
-        "names": ["model_name"],
         "run": ["report"],
     },
 )

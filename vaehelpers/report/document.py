@@ -18,7 +18,6 @@ from vaehelpers.report.alarms_view import AlarmView, view
 from vaehelpers.report.cards import Card, event_cards
 from vaehelpers.report.labels import has_labels
 from vaehelpers.report.methods import Method
-from vaehelpers.report.names import model_name
 from vaehelpers.report.text import escape_markdown, markdown_table
 from vaehelpers.thresholds.dependence import RealisedRate
 
@@ -75,7 +74,7 @@ class Report:
         self.data, self.detector, self.found = data, detector, found
         self.methods = list(methods)
         self.rates = dict(rates or {})
-        self.name = model_name(detector.settings_)
+        self.name = detector.model_name
         self.alarms: AlarmView = view(data, detector, found, self.rates)
 
     @classmethod

@@ -18,7 +18,6 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.baselines import make_baseline
 from vaehelpers.report.labels import has_labels, labelled_events
-from vaehelpers.report.names import model_name
 from vaehelpers.thresholds.base import THRESHOLDS, Threshold, make_threshold
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index, realised_rate
 
@@ -102,7 +101,7 @@ def compare_methods(
     list of Method
         The detector first.
     """
-    methods = [Method(model_name(detector.settings_), found.scores, found.flags, found.events)]
+    methods = [Method(detector.model_name, found.scores, found.flags, found.events)]
     shared = ("threshold", "false_alarm_rate", "contamination", "hold_back", "refit", "max_missing")
     same = {name: detector.settings_[name] for name in shared}
     for name in baselines:

@@ -262,18 +262,18 @@ def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
     scores = np.asarray(detector.calibration_scores_, float)
     middle = float(np.nanmedian(scores)) if len(scores) else math.nan
     around = _length(data, detector.smooth_)
-    if settings["score"] == "window_error":
+    if settings["kind"] == "window_error":
         what = (
             "The score of a row is the mean squared error of whole windows: of those that contain it, averaged over "
             f"{around} around it; 1 is a usual row of the training part."
         )
-    elif settings["score"] == "error":
+    elif settings["kind"] == "error":
         what = (
             "The score of a row is its squared reconstruction error, averaged over the windows that contain it and "
             f"over {around} around it; 1 is a usual row of the training part."
         )
     else:
-        what = f"The score of a row is *{escape_markdown(settings['score'])}*, averaged over {around} around it."
+        what = f"The score of a row is *{escape_markdown(settings['kind'])}*, averaged over {around} around it."
     promise = "" if rule.promised_rate is None else f" for a false-alarm rate of {_percent(rule.promised_rate)}"
     return (
         f"{what} On the calibration rows its median is {_number(middle)}. The threshold is "
