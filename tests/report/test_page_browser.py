@@ -148,15 +148,6 @@ def test_a_drag_moves_the_series(visit):
     page.wait_for_function("(before) => document.getElementById('shown').textContent !== before", arg=before)
 
 
-def test_a_redraw_is_quick_at_the_length_of_the_pump(browser, tmp_path):
-    from vaehelpers.report.payload import Packer, unpack
-
-    rows = np.random.default_rng(0).normal(size=77_192).cumsum()
-    packer = Packer()
-    place = packer.add(rows)
-    assert np.abs(unpack(packer.text(), place) - rows).max() < 1e-4 * np.ptp(rows)
-
-
 def test_the_line_moves_by_slider_and_by_the_mouse(visit):
     page = visit()
     own = int(page.text_content("#n-events"))
