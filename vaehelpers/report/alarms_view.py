@@ -40,7 +40,7 @@ class AlarmView:
     reason : str
         One sentence.
     expected : float or None
-        False alarms per `unit`: as promised, or as measured where the promise was missed; None where nothing is known.
+        False alarms per `unit`; None where nothing is promised, or the promise was missed.
     unit : str
         "month" or "10,000 rows".
     rows : float
@@ -76,12 +76,8 @@ class AlarmView:
         if self.expected is None:
             return "How many false alarms to expect cannot be said."
         if self.expected >= 0.095 or self.unit != "month":
-            return f"Expect about {_number(self.expected, 2)} false alarms {self.each}{self._source}."
-        return f"Expect about {_number(12 * self.expected, 2)} false alarms a year{self._source}."
-
-    @property
-    def _source(self) -> str:
-        return ", by what held-back rows showed" if self.missed else ""
+            return f"Expect about {_number(self.expected, 2)} false alarms {self.each}."
+        return f"Expect about {_number(12 * self.expected, 2)} false alarms a year."
 
 
 def view(
@@ -123,8 +119,9 @@ def view(
         return AlarmView(status, str(line.reason), expected, unit, rows, threshold, possible, missed, supported)
     missed = _missed_rows(detector, rates or {})
     status, reason = _by_rows(detector, rates or {}, missed)
-    share = _share(detector, rates or {}, missed)
-    expected = None if status == "no promise" or share is None else share * rows * _index(detector)
+    promise = detector.threshold_.promised_rate
+    # a line that flags many times what it promises says nothing about how many events that makes
+    expected = None if status == "no promise" or missed or promise is None else promise * rows * _index(detector)
     return AlarmView(status, reason, expected, unit, rows, threshold, possible, missed)
 
 
@@ -201,13 +198,6 @@ def _index(detector: Detector) -> float:
     scores = np.asarray(detector.calibration_scores_, float)
     scores = scores[np.isfinite(scores)]
     return float(extremal_index(scores)) if len(scores) >= 100 else 1.0
-
-
-def _share(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]], missed: str) -> float | None:
-    """Share of normal rows above the line: as promised, or as measured where the promise was missed."""
-    if missed:
-        return next(own_rate(detector, several).rate for several in rates.values())
-    return detector.threshold_.promised_rate
 
 
 # ---------------------------------------------------------------- events: which way, how severe

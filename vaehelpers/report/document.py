@@ -118,7 +118,7 @@ class Report:
 
     def summary(self) -> str:
         """Status, how many alarms to expect, the worst event, and the labels where there are any."""
-        return narrative.describe_summary(self.data, self.detector, self.found, self.alarms, self.table)
+        return narrative.describe_summary(self.data, self.found, self.alarms, self.table)
 
     def overview(self) -> plots.Picture:
         """The series with its events, and the score with its line."""

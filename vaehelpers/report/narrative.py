@@ -18,7 +18,7 @@ from vaehelpers.data.series import Series, format_step
 from vaehelpers.report.alarms_view import AlarmView
 from vaehelpers.report.cards import event_cards
 from vaehelpers.report.figures import MAX_VARIABLES, _overlaps
-from vaehelpers.report.findings import collapse_of, independent_rows, ranked_events
+from vaehelpers.report.findings import collapse_of, independent_rows
 from vaehelpers.report.labels import false_events, has_labels, labelled_events
 from vaehelpers.report.methods import Method, away_from_labels, label_margin, own_rate
 from vaehelpers.report.text import (
@@ -62,28 +62,21 @@ def describe_status(data: Series, found: Explanation, alarms: AlarmView) -> str:
     return f"**{events}, without a promise about false alarms.** {alarms.reason}"
 
 
-def describe_summary(
-    data: Series, detector: Detector, found: Explanation, alarms: AlarmView, table: pd.DataFrame | None = None
-) -> str:
+def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table: pd.DataFrame | None = None) -> str:
     """What was found, in a few sentences: the top of the report."""
-    flagged = int(found.flags.sum())
-    parts = [
-        f"{_percent(flagged / data.n)} of {_length(data, data.n)} of {_variables(data)} lie above the line. "
-        f"{alarms.expectation}"
-    ]
+    parts = [alarms.expectation]
     if len(found.events):
-        worst = ranked_events(found).iloc[0]
-        by = (
-            f", made by {escape_markdown(worst['contributed'])}" if data.n_features > 1 and worst["contributed"] else ""
-        )
-        parts.append(
-            f"The worst is {_span(data, worst['first'], worst['last'])}: its score reaches "
-            f"{_number(worst['score'])} times that of a normal row{by}."
+        (worst,) = event_cards(data, found, alarms, most=1)
+        by = f" in {escape_markdown(worst.variable)}" if data.n_features > 1 else ""
+        parts.insert(
+            0,
+            f"{_percent(float(found.flags.mean()))} of {_length(data, data.n)} of {_variables(data)} lie above the "
+            f"line. The worst event is {worst.when}: {escape_markdown(worst.kind)}{by}, {worst.severity}.",
         )
     elif np.isfinite(found.scores).any():
         parts.append(
-            f"Nothing is above the line of {_number(detector.threshold_.threshold_)}; "
-            f"the highest score is {_number(float(np.nanmax(found.scores)))}."
+            f"The line is at {_number(alarms.threshold)}; the highest score is "
+            f"{_number(float(np.nanmax(found.scores)))}."
         )
     lines = [describe_status(data, found, alarms), " ".join(parts)]
     if table is not None and len(table):
