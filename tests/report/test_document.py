@@ -123,6 +123,28 @@ def make_line(status="ok", alarms=1.0):
     return types.SimpleNamespace(status=status, reason="Because.", promise=promise, start=4.0, supported=5.0)
 
 
+def test_a_line_without_a_promise_ranks_and_raises_no_alarm():
+    data, found = make_case(up=(200, 220, 3.0))
+    detector = make_detector()
+    detector.alarm_line_ = make_line("no promise")
+    seen = alarms_view.view(data, detector, found)
+    assert "No alarm can be given; the 1 most unusual stretch" in narrative.describe_status(data, found, seen)
+
+
+def test_the_check_of_the_judged_rows_comes_before_the_line():
+    data, found = make_case(up=(200, 220, 3.0))
+    detector = make_detector()
+    detector.alarm_line_ = make_line()
+    points = np.linspace(0.0, 5.0, data.n)
+    judged = types.SimpleNamespace(
+        **vars(found) | {"check": types.SimpleNamespace(status="doubtful", reason="Drift."), "point_scores": points}
+    )
+    seen = alarms_view.view(data, detector, judged)
+    assert (seen.status, seen.reason) == ("doubtful", "Drift.")
+    assert seen.score(judged) is not found.scores
+    assert seen.score(judged).max() == 5.0
+
+
 def test_an_alarm_line_answers_for_itself():
     data, found = make_case(up=(200, 220, 3.0))
     detector = make_detector()

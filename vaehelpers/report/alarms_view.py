@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vaehelpers.data.series import Series
 from vaehelpers.report.labels import false_events
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from vaehelpers.detectors.vae import Detector
 
 MONTH = pd.Timedelta(days=365.25 / 12)
-LINES = ("alarm_line_", "alarm_", "alarms_", "line_")  # where a detector keeps its calibrated line
 WORDS = {"shape": "changed shape", "rhythm": "changed rhythm"}  # of the detector, as a reader reads them
-STATUSES = ("ok", "doubtful", "no promise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +52,10 @@ class AlarmView:
         What held-back or labelled rows showed, where it is more than was promised; else empty.
     supported : float or None
         Severities above it are extrapolations, and shown as "less than".
+    ranked : bool
+        Whether the events are only the most unusual stretches, and none of them is an alarm.
+    points : ndarray of shape (n,), or None
+        Point scores of an alarm line: log10 of the rows in which one such event is expected by chance.
     """
 
     status: str
@@ -64,6 +67,17 @@ class AlarmView:
     possible: bool
     missed: str = ""
     supported: float | None = None
+    ranked: bool = False
+    points: NDArray | None = None
+
+    def score(self, found: Explanation) -> NDArray:
+        """The score that the line is drawn through: point scores where there is an alarm line, else row scores."""
+        return found.scores if self.points is None else self.points
+
+    @property
+    def score_name(self) -> str:
+        """What the axis of that score is called."""
+        return "score" if self.points is None else "log10 of the rows for one by chance"
 
     @property
     def each(self) -> str:
@@ -101,22 +115,27 @@ def view(
     AlarmView
     """
     threshold = float(detector.threshold_.threshold_)
-    possible = bool(np.isfinite(found.scores).any()) and math.isfinite(threshold)
     unit, rows = unit_of(data)
-    line = next((getattr(detector, name) for name in LINES if getattr(detector, name, None) is not None), None)
-    if line is not None and getattr(line, "status", None) in STATUSES:
-        promise = getattr(line, "promise", None)
-        expected = None
-        if promise is not None and line.status != "no promise":
-            unit, rows, expected = str(promise.unit), float(promise.rows), float(promise.alarms)
-        missed = _missed_events(data, found, expected, unit, rows) if expected is not None else ""
+    line = getattr(detector, "alarm_line_", None)
+    points = getattr(found, "point_scores", None)
+    if line is not None:
+        check = getattr(found, "check", None) or line
+        status, reason = str(check.status), str(check.reason)
+        unit, rows = str(line.promise.unit), float(line.promise.rows)
+        supported = 10.0 ** float(line.supported) / rows
+        if status == "no promise" or line.status == "no promise":
+            possible = bool(np.isfinite(found.scores).any())
+            return AlarmView("no promise", reason, None, unit, rows, threshold, possible, "", supported, ranked=True)
+        expected: float | None = float(line.promise.alarms)
+        missed = _missed_events(data, found, float(line.promise.alarms), unit, rows)
         if missed:
-            false = false_events(data, found) or 0
-            expected = false * rows / (data.n - int(data.train_rows or 0))
-        status = "doubtful" if missed and line.status == "ok" else line.status
-        threshold = float(getattr(line, "start", threshold))
-        supported = 10.0 ** float(line.supported) / rows if hasattr(line, "supported") else None
-        return AlarmView(status, str(line.reason), expected, unit, rows, threshold, possible, missed, supported)
+            status, expected = "doubtful", _false_rate(data, found, rows)
+        drawn = None if points is None else np.asarray(points, float)
+        possible = bool(np.isfinite(found.scores if drawn is None else drawn).any())
+        return AlarmView(
+            status, reason, expected, unit, rows, float(line.start), possible, missed, supported, points=drawn
+        )
+    possible = bool(np.isfinite(found.scores).any()) and math.isfinite(threshold)
     missed = _missed_rows(detector, rates or {})
     status, reason = _by_rows(detector, rates or {}, missed)
     promise = detector.threshold_.promised_rate
@@ -153,6 +172,10 @@ def _missed_rows(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]
                 "many"
             )
     return ""
+
+
+def _false_rate(data: Series, found: Explanation, rows: float) -> float:
+    return (false_events(data, found) or 0) * rows / max(1, data.n - int(data.train_rows or 0))
 
 
 def _missed_events(data: Series, found: Explanation, expected: float, unit: str, rows: float) -> str:

@@ -114,7 +114,9 @@ def _score(payload: Mapping[str, Any]) -> Any:
     from bokeh.models import Range1d, Span
 
     kind = "log" if payload["log"] else "linear"
-    plot = _figure(payload, "score", "score", 190, y_axis_type=kind, x_range=Range1d(0, 1), y_range=Range1d(0.1, 1))
+    plot = _figure(
+        payload, "score", payload["score_name"], 190, y_axis_type=kind, x_range=Range1d(0, 1), y_range=Range1d(0.1, 1)
+    )
     _tools(plot)
     plot.toolbar_location = None
     plot.vstrip("x0", "x1", source=_source("alarms", "x0", "x1"), fill_color=EVENT, fill_alpha=0.35, line_color=EVENT)

@@ -122,7 +122,7 @@ class Report:
 
     def overview(self) -> plots.Picture:
         """The series with its events, and the score with its line."""
-        return figures.overview(self.data, self.detector, self.found)
+        return figures.overview(self.data, self.found, self.alarms)
 
     def events(self) -> str:
         """The table of events."""
@@ -195,7 +195,7 @@ class Report:
 
     def score(self) -> str:
         """What the score is, and where its line lies."""
-        return narrative.describe_score(self.data, self.detector, self.found)
+        return narrative.describe_score(self.data, self.detector, self.alarms)
 
     def score_figure(self) -> plots.Picture:
         """The score over time, and how its values spread."""
@@ -203,7 +203,7 @@ class Report:
 
     def promise(self) -> str:
         """What the line promised, and what held-back rows showed."""
-        return narrative.describe_calibration(self.data, self.detector, self.found, self.rates)
+        return narrative.describe_calibration(self.data, self.detector, self.found, self.rates, self.alarms)
 
     def promise_figure(self) -> plots.Picture | None:
         """Promised against realised rates; None where nothing could be measured."""
@@ -227,7 +227,7 @@ class Report:
 
     def limits(self) -> str:
         """What this report cannot tell, for this very series."""
-        return narrative.describe_limits(self.data, self.detector, self.found)
+        return narrative.describe_limits(self.data, self.detector, self.found, self.alarms)
 
     # -- files --------------------------------------------------------------------------------------------------------
 

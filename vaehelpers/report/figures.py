@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vaehelpers import plots
 from vaehelpers.data.series import Series
+from vaehelpers.report.alarms_view import AlarmView
 from vaehelpers.report.findings import collapse_of, kinds_found, ranked_events
 from vaehelpers.report.methods import Method, event_shares, own_rate, promised_rates, shares_of
 from vaehelpers.report.text import MAX_ROWS, _and, _count, _moment, _number, _percent, _unit
@@ -70,7 +71,7 @@ def _draw_variable(data: Series, variable: int, ax: Any, table: pd.DataFrame | N
     )  # fmt: skip
 
 
-def overview(data: Series, detector: Detector, found: Explanation) -> plots.Picture:
+def overview(data: Series, found: Explanation, alarms: AlarmView) -> plots.Picture:
     """The report's first figure: the series with its events, and the score with its threshold below."""
     shown = _shown_variables(data, found)
     tall = 2.4 if data.n_features == 1 else max(2.4, 0.45 * len(shown) + 0.7)
@@ -84,7 +85,7 @@ def overview(data: Series, detector: Detector, found: Explanation) -> plots.Pict
         )  # fmt: skip
     above.set_xlabel("")
     plots.score(
-        found.scores, detector.threshold_.threshold_, times=data.times, gaps=data.gaps, ax=below
+        alarms.score(found), alarms.threshold, times=data.times, gaps=data.gaps, ax=below
     )  # fmt: skip
     text = f"Series above, anomaly score below; {_count(len(found.events), 'event')} marked."
     return plots.picture(figure, text)

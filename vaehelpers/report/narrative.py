@@ -53,6 +53,9 @@ def describe_status(data: Series, found: Explanation, alarms: AlarmView) -> str:
                 f"can be. {alarms.reason}"
             )
         events = f"No event found in {_length(data, data.n)}"
+    if alarms.ranked:
+        shown = f"the {_count(len(found.events), 'most unusual stretch', 'most unusual stretches')}"
+        return f"**No alarm can be given; {shown} are listed.** {alarms.reason}"
     if alarms.missed:
         return f"**{events}, but the promise was missed:** {alarms.missed}."
     if alarms.status == "ok":
@@ -73,10 +76,10 @@ def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table:
             f"{_percent(float(found.flags.mean()))} of {_length(data, data.n)} of {_variables(data)} lie above the "
             f"line. The worst event is {worst.when}: {escape_markdown(worst.kind)}{by}, {worst.severity}.",
         )
-    elif np.isfinite(found.scores).any():
+    elif np.isfinite(alarms.score(found)).any():
         parts.append(
             f"The line is at {_number(alarms.threshold)}; the highest score is "
-            f"{_number(float(np.nanmax(found.scores)))}."
+            f"{_number(float(np.nanmax(alarms.score(found))))}."
         )
     lines = [describe_status(data, found, alarms), " ".join(parts)]
     if table is not None and len(table):
@@ -249,7 +252,7 @@ def describe_reconstructions(data: Series, detector: Detector, found: Explanatio
     )
 
 
-def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
+def describe_score(data: Series, detector: Detector, alarms: AlarmView) -> str:
     """What the score is and where its threshold lies."""
     settings, rule = detector.settings_, detector.threshold_
     scores = np.asarray(detector.calibration_scores_, float)
@@ -270,7 +273,16 @@ def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
     promise = "" if rule.promised_rate is None else f" for a false-alarm rate of {_percent(rule.promised_rate)}"
     return (
         f"{what} On the calibration rows its median is {_number(middle)}. The threshold is "
-        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}."
+        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}.{_alarm_score(alarms)}"
+    )
+
+
+def _alarm_score(alarms: AlarmView) -> str:
+    if alarms.points is None:
+        return ""
+    return (
+        " Alarms look at several time scales at once: their score is log10 of the number of rows in which chance "
+        f"brings one such event, and an event begins where it reaches **{_number(alarms.threshold)}**."
     )
 
 
@@ -324,7 +336,11 @@ def describe_events(data: Series, found: Explanation, alarms: AlarmView) -> str:
 
 
 def describe_calibration(
-    data: Series, detector: Detector, found: Explanation, rates: Mapping[str, Sequence[RealisedRate]]
+    data: Series,
+    detector: Detector,
+    found: Explanation,
+    rates: Mapping[str, Sequence[RealisedRate]],
+    alarms: AlarmView,
 ) -> str:
     """What the threshold promised and what held-back rows showed."""
     rule, promise = detector.threshold_, float(detector.settings_["false_alarm_rate"])
@@ -354,7 +370,8 @@ def describe_calibration(
         span = data.n - data.train_rows
         each = f", one every {_length(data, span // false)}" if false else ""
         lines.append(f"Counted in events: {_count(false, 'event')} without a label in {_length(data, span)}{each}.")
-    return "\n".join([" ".join(parts), "", *(f"- {line}" for line in lines)])
+    own = [alarms.reason, ""] if alarms.points is not None else []
+    return "\n".join([*own, " ".join(parts), "", *(f"- {line}" for line in lines)])
 
 
 def _kept(source: str, own: RealisedRate, promise: float) -> str:
@@ -473,7 +490,7 @@ def describe_agreement(data: Series, methods: Sequence[Method]) -> str:
     return "\n".join(lines)
 
 
-def describe_limits(data: Series, detector: Detector, found: Explanation) -> str:
+def describe_limits(data: Series, detector: Detector, found: Explanation, alarms: AlarmView) -> str:
     """What this report cannot tell, for this very series."""
     lines = [escape_markdown(note) for note in detector.notes_]
     if data.train_rows is None:
@@ -483,8 +500,10 @@ def describe_limits(data: Series, detector: Detector, found: Explanation) -> str
         )
     spread = detector.timesteps_ + detector.smooth_
     lines.append(
-        f"An event's edges are blurred by up to {_length(data, spread // 2)} on either side: a row's score comes from "
-        "all windows around it and is smoothed. The peak is the better pointer."
+        "An event's edges are placed by the errors of its own rows; a slow beginning is found late."
+        if alarms.points is not None
+        else f"An event's edges are blurred by up to {_length(data, spread // 2)} on either side: a row's score comes "
+        "from all windows around it and is smoothed. The peak is the better pointer."
     )
     lines.append(
         "A gradual change of what is normal (a new product, a replaced sensor) looks like one long anomaly; fit again "

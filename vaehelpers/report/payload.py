@@ -133,8 +133,9 @@ def page_payload(
             variable["low"], variable["high"] = packer.add(low), packer.add(high)
         variables.append(variable)
     coarse = 1 if data.n <= SCORES else math.ceil(data.n / SCORES)
-    scores = found.scores if coarse == 1 else extremes(found.scores, coarse)[1]
-    log = log_scale(found.scores)
+    every = alarms.score(found)
+    scores = every if coarse == 1 else extremes(every, coarse)[1]
+    log = alarms.points is None and log_scale(every)  # point scores are logarithms already
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.log10(np.where(scores > 0, scores, np.nan)) if log else scores
     labelled = labelled_events(data) if data.labels is not None else None
@@ -149,6 +150,7 @@ def page_payload(
         "score": packer.add(drawn),
         "score_bucket": coarse,
         "log": log,
+        "score_name": alarms.score_name,
         "threshold": alarms.threshold if math.isfinite(alarms.threshold) else None,
         "merge": detector.timesteps_ // 2,
         "unit": alarms.unit,
