@@ -90,8 +90,10 @@ class AlarmView:
         if self.expected is None:
             return "How many false alarms to expect cannot be said."
         if self.expected >= 0.095 or self.unit != "month":
-            return f"Expect about {_number(self.expected, 2)} false alarms {self.each}."
-        return f"Expect about {_number(12 * self.expected, 2)} false alarms a year."
+            number, each = _number(self.expected, 2), self.each
+        else:
+            number, each = _number(12 * self.expected, 2), "a year"
+        return f"Expect about {number} false {'alarm' if number == '1' else 'alarms'} {each}."
 
 
 def view(

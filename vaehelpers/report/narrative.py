@@ -70,11 +70,12 @@ def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table:
     parts = [alarms.expectation]
     if len(found.events):
         (worst,) = event_cards(data, found, alarms, most=1)
+        where = "above the line" if alarms.points is None else "in events"
         by = f" in {escape_markdown(worst.variable)}" if data.n_features > 1 else ""
         parts.insert(
             0,
-            f"{_percent(float(found.flags.mean()))} of {_length(data, data.n)} of {_variables(data)} lie above the "
-            f"line. The worst event is {worst.when}: {escape_markdown(worst.kind)}{by}, {worst.severity}.",
+            f"{_percent(float(found.flags.mean()))} of {_length(data, data.n)} of {_variables(data)} lie {where}. "
+            f"The worst event is {worst.when}: {escape_markdown(worst.kind)}{by}, {worst.severity}.",
         )
     elif np.isfinite(alarms.score(found)).any():
         parts.append(

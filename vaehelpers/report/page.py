@@ -106,7 +106,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ]
     facts += [
         ("false alarms to expect", expected),
-        ("rows above the line", _percent(float(found.flags.mean()))),
+        ("rows above the line" if alarms.points is None else "rows in events", _percent(float(found.flags.mean()))),
         ("rows", f"{data.n:,}"),
         ("model", report.name),
     ]
