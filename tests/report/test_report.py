@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaehelpers import common, report
-from vaehelpers.common import InputError
+from vaehelpers import report
+from vaehelpers.common import InputError, output
 from vaehelpers.data import Series
 from vaehelpers.data.names import join_names, split_names
 from vaehelpers.detectors import tables
@@ -494,7 +494,7 @@ def tell_everything(data, detector, draw=True):
     told = Report.of(data, detector)
     texts = [getattr(told, name)() for name in TEXTS]
     pictures = [getattr(told, name)() for name in PICTURES] if draw else []
-    common.write_json(told.metrics(), "metrics.json")
+    output.write_json(told.metrics(), "metrics.json")
     json.loads(Path("metrics.json").read_text(), parse_constant=pytest.fail)
     if draw:
         check_page(page.render_page(told))

@@ -77,7 +77,7 @@ class AlarmView:
     @property
     def score_name(self) -> str:
         """What the axis of that score is called."""
-        return "score" if self.points is None else "log10 of the rows for one by chance"
+        return "score" if self.points is None else "alarm score (log10 rows)"
 
     @property
     def each(self) -> str:

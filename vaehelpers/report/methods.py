@@ -144,6 +144,7 @@ def evaluation_table(data: Series, methods: Sequence[Method]) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from vaehelpers.thresholds import events
     >>> data = Series(np.zeros(100) + np.arange(100), labels=np.arange(100) // 10 == 5)
     >>> scores = data.labels.astype(float)
     >>> method = Method("oracle", scores, scores > 0, events(scores > 0, scores))
