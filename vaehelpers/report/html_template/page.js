@@ -53,9 +53,9 @@
         this.levels.push({ low: l, high: h, bucket: 4 * below.bucket });
       }
     }
-    // points of a line from row `first` to row `last`: at most about 4 per pixel column
+    // points of a line from row `first` to row `last`: at most about 4 per pixel column, two for each bucket
     points(first, last, gaps, transform) {
-      const level = this.levels.find((one) => (last - first) / one.bucket <= 4 * COLUMNS) || this.levels[this.levels.length - 1];
+      const level = this.levels.find((one) => (last - first) / one.bucket <= 2 * COLUMNS) || this.levels[this.levels.length - 1];
       const size = level.bucket, x = [], y = [];
       let low = Infinity, high = -Infinity, gap = gaps ? firstAbove(gaps, first) : 0;
       const begin = Math.max(0, Math.floor(first / size) - 1), end = Math.min(level.low.length - 1, Math.ceil(last / size) + 1);
