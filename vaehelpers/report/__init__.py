@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "errors": ["ReportError"],
-        "compare": ["Comparison", "compare_reports"],
+        "compare": ["compare_reports"],
         "document": ["Report"],
         "run": ["report"],
     },

@@ -102,6 +102,13 @@ def compare_reports(old: str | os.PathLike[str], new: str | os.PathLike[str]) ->
     ------
     InputError
         If a folder is no report, or the two have different variables.
+
+    Examples
+    --------
+    >>> compare_reports("last week", "this week")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: last week is no report: ...
     """
     before, after = _Folder(old), _Folder(new)
     if before.columns != after.columns:

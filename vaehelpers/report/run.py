@@ -89,6 +89,13 @@ def report(
     -----
     The notebook runs in a process of its own, in the folder that is being made; the caller's working directory and
     environment stay as they are. Lesson: notebooks/07_report.ipynb.
+
+    Examples
+    --------
+    >>> report("no such file.csv")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: ...no such file.csv...
     """
     begin = _now()
     known = parameters()
