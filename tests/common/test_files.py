@@ -5,11 +5,12 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from vaehelpers.common import InputError, quiet, terminal_progress
+from vaehelpers.common import InputError, progress, quiet, terminal_progress
 from vaehelpers.common.files import atomic_file, atomic_folder, check_free
 from vaehelpers.common.progress import file_progress
 
@@ -181,22 +182,33 @@ def test_progress_is_one_line_of_json_each(tmp_path):
 
 def test_quiet_is_quiet_and_so_is_a_pipe(capsys):
     quiet("training", 1, 2)
-    with terminal_progress() as progress:  # under pytest, stderr is no terminal
-        progress("training", 1, 2)
-    with terminal_progress(enabled=False) as progress:
-        progress("training", 1, 2)
+    with terminal_progress() as hook:  # under pytest, stderr is no terminal
+        hook("training", 1, 2)
+    with terminal_progress(enabled=False) as hook:
+        hook("training", 1, 2)
     out, err = capsys.readouterr()
     assert out == err == ""
 
 
 def test_the_terminal_shows_each_stage_on_stderr(capsys):
-    with terminal_progress(enabled=True) as progress:
+    with terminal_progress(enabled=True) as hook:
         for stage in ("training", "scoring"):
             for done in (1, 5, 10):
-                progress(stage, done, 10)
+                hook(stage, done, 10)
                 time.sleep(0.12)  # tqdm draws at most ten times a second
     out, err = capsys.readouterr()
     assert out == ""
     assert "training" in err
     assert "scoring" in err
-    assert all(f"{stage}: 100%" in err for stage in ("training", "scoring"))
+    assert all(f"{stage}:  50%" in err for stage in ("training", "scoring"))
+
+
+def test_the_bar_goes_on_while_nothing_is_reported(monkeypatch, capsys):
+    drawn = threading.Semaphore(0)
+    monkeypatch.setattr(progress._Bar, "BEAT", 0.01)
+    with progress._Bar() as bar:
+        bar.show("reading", 1, 1)  # all of it is done, and the next stage is far away
+        refresh = bar._bar.refresh
+        monkeypatch.setattr(bar._bar, "refresh", lambda *a, **k: (refresh(*a, **k), drawn.release()))
+        assert all(drawn.acquire(timeout=30) for _ in range(3))
+    assert "reading [" in capsys.readouterr().err

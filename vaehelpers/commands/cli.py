@@ -1,4 +1,4 @@
-"""The command line: `vaehelpers report | fit | score | watch | bench | data`.
+"""The command line: `vaehelpers report | fit | score | watch | compare | bench | data`.
 
 Nothing heavy is imported before it is needed, so that ``--help`` answers at once and bad input within a second or so:
 whatever can be told without TensorFlow is told before it starts. Errors are one line on stderr, ``Error: ...``; the
@@ -20,6 +20,7 @@ import click
 
 import vaehelpers
 from vaehelpers.commands.bench import bench
+from vaehelpers.commands.compare import compare
 from vaehelpers.commands.data import data_group
 from vaehelpers.commands.fit import fit
 from vaehelpers.commands.options import _say
@@ -119,5 +120,5 @@ def cli() -> None:
     """
 
 
-for command in (report, fit, score, watch, bench, data_group):
+for command in (report, fit, score, watch, compare, bench, data_group):
     cli.add_command(command)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
-from vaehelpers.commands.options import _collect, _common, _fitting, _reading
+from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark
+
+SHOWN = 5  # events in the terminal
 
 
 @click.command()
@@ -32,7 +35,7 @@ def report(
 ) -> None:
     """Write a report: notebook, HTML page, scores, events, detector.
 
-    Without SERIES: on the embedded example. Prints the path of the HTML page.
+    Without SERIES: on the embedded example. Prints the path of the HTML page, and on stderr what was found.
     """
     from vaehelpers.common.progress import terminal_progress
     from vaehelpers.report.run import report as write_report
@@ -44,3 +47,24 @@ def report(
             progress=progress,
         )  # fmt: skip
     click.echo(page)
+    _remark(told(page), quiet)
+
+
+def told(page: Path) -> str:
+    """What a finished report says in a terminal: its first line, a short table of events, the size of the page."""
+    import json
+
+    numbers = json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
+    worst = numbers["events"]["worst"][:SHOWN]
+    rows = [
+        [str(card["number"]), card["when"], card["duration"], card["kind"], card["severity"], card["variable"]]
+        for card in worst
+    ]
+    if len(numbers["series"]["columns"]) == 1:
+        rows = [row[:-1] for row in rows]
+    wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    lines = [numbers["alarms"]["text"], *("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)]
+    if numbers["events"]["count"] > len(rows):
+        lines.append(f"... {numbers['events']['count'] - len(rows)} more in {page.parent / 'events.csv'}")
+    lines.append(f"{page.name}: {page.stat().st_size / 1e6:.1f} MB")
+    return "\n".join(lines)

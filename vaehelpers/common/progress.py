@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 @contextlib.contextmanager
 def terminal_progress(enabled: bool | None = None) -> Iterator[Progress]:
-    """Draw one bar per stage on stderr, by tqdm.
+    """Draw one bar on stderr, by tqdm: the stage that is going on, its rate and its time left.
+
+    The bar is drawn anew twice a second, so that its clock goes on through stages that cannot tell how far they are. It
+    is gone when the work is done.
 
     Parameters
     ----------
@@ -54,22 +58,51 @@ def terminal_progress(enabled: bool | None = None) -> Iterator[Progress]:
     if not enabled:
         yield quiet
         return
-    from tqdm import tqdm
+    with _Bar() as bar:
+        yield bar.show
 
-    bars: dict[str, Any] = {}
 
-    def progress(stage: str, done: int, total: int) -> None:
-        bar = bars.get(stage)
-        if bar is None:
-            bar = bars[stage] = tqdm(total=total, desc=stage, file=sys.stderr, unit_scale=True, leave=True)
-        bar.total = total
-        bar.update(done - bar.n)
+class _Bar:
+    """One tqdm bar for all stages, kept alive by a thread."""
 
-    try:
-        yield progress
-    finally:
-        for bar in bars.values():
-            bar.close()
+    FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+    WAITING = "{desc} [{elapsed}]"  # nothing to count yet, or all of it done
+    BEAT = 0.5  # seconds
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm
+
+        self._stage = ""
+        self._lock = threading.RLock()
+        self._bar: Any = tqdm(
+            total=1, desc="starting", file=sys.stderr, bar_format=self.WAITING, unit_scale=True, leave=False,
+            dynamic_ncols=True,
+        )  # fmt: skip
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._bar.close()
+
+    def _beat(self) -> None:
+        while not self._done.wait(self.BEAT):
+            with self._lock:
+                self._bar.refresh()
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Move the bar; another stage starts it anew."""
+        with self._lock:
+            if stage != self._stage or total != self._bar.total:
+                if stage != self._stage:
+                    self._bar.reset(total)
+                self._stage, self._bar.total = stage, total
+            self._bar.bar_format = self.FORMAT if 0 < done < total else self.WAITING
+            self._bar.set_description_str(stage, refresh=False)
+            self._bar.update(done - self._bar.n)
 
 
 def file_progress(path: str | os.PathLike[str]) -> Progress:

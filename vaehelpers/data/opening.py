@@ -78,7 +78,7 @@ def _with_benchmark_labels(data: Series, source: str) -> Series:
     path = Path(source).absolute()
     root = path.parents[2] if len(path.parents) > 2 else path
     windows = root / "labels" / "combined_windows.json"
-    if data.labels is not None or path.parents[1].name != "data" or not windows.is_file():
+    if data.labels is not None or len(path.parents) < 2 or path.parents[1].name != "data" or not windows.is_file():
         return data
     try:
         known = load_series(f"nab/{path.parent.name}/{path.stem}", data_dir=root)

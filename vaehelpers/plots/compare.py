@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from vaehelpers.plots.base import LIMIT, OKABE_ITO, SIGNAL, _finish, new_axes
+from vaehelpers.plots.base import LIMIT, OKABE_ITO, SIGNAL, _finish, _is_dates, _x, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,9 +156,9 @@ def comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> table = pd.DataFrame({"recall": [0.9, 0.5], "precision": [0.8, 0.7]}, index=["LSTM-VAE", "z-score"])
+    >>> table = pd.DataFrame({"recall": [0.9, 0.5], "precision": [0.8, 0.7]}, index=["dense VAE", "z-score"])
     >>> [text.get_text() for text in comparison(table).get_yticklabels()]
-    ['LSTM-VAE', 'z-score']
+    ['dense VAE', 'z-score']
     """
     ax = ax if ax is not None else new_axes(height=0.45 * len(table) + 1.1)[1]
     markers = "osD^vP"
@@ -193,7 +193,7 @@ def kind_matrix(found: pd.DataFrame, total: pd.Series, *, ax: Axes | None = None
 
     Examples
     --------
-    >>> found = pd.DataFrame({"spike": [2, 2], "drift": [1, 0]}, index=["LSTM-VAE", "z-score"])
+    >>> found = pd.DataFrame({"spike": [2, 2], "drift": [1, 0]}, index=["dense VAE", "z-score"])
     >>> [text.get_text() for text in kind_matrix(found, pd.Series({"spike": 2, "drift": 1})).texts]
     ['2 of 2', '1 of 1', '2 of 2', '0 of 1']
     """
@@ -211,5 +211,54 @@ def kind_matrix(found: pd.DataFrame, total: pd.Series, *, ax: Axes | None = None
     ax.set_yticks(np.arange(len(found)) + 0.5, [str(name) for name in found.index])
     ax.invert_yaxis()
     _finish(ax, x="kind of anomaly", y="", legend=False)
+    ax.grid(False)
+    return ax
+
+
+def variable_heat(
+    parts: np.ndarray, columns: Sequence[str], *, times: Any = None, buckets: int = 400, ax: Axes | None = None
+) -> Axes:
+    """Draw what each variable adds to the score over time: one row per variable, the largest value of each bucket.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (n, F)
+        Contributions; NaN where there is none.
+    columns : sequence of str
+        Names of the F variables.
+    times : DatetimeIndex or ndarray of shape (n,), optional
+    buckets : int, default 400
+        About how many columns of pixels; each shows the highest of its rows.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = variable_heat(np.eye(3), ["a", "b", "c"])
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['a', 'b', 'c']
+    """
+    from matplotlib.colors import PowerNorm
+
+    parts = np.asarray(parts, dtype=float)
+    n, n_features = parts.shape
+    ax = ax if ax is not None else new_axes(height=max(1.8, 0.22 * n_features + 1.0))[1]
+    size = max(1, -(-n // buckets))
+    whole = np.concatenate([np.nan_to_num(parts, nan=-1.0), np.full((-n % size, n_features), -1.0)])
+    highest = np.clip(whole.reshape(-1, size, n_features).max(axis=1), 0.0, None)
+    x, x_label = _x(n, times)
+    edges = np.append(np.arange(0, n, size), n - 1)
+    top = float(np.quantile(highest, 0.999)) or 1.0
+    mesh = ax.pcolormesh(
+        x[edges], np.arange(n_features + 1), highest.T, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=top),
+        rasterized=True,
+    )  # fmt: skip
+    ax.figure.colorbar(mesh, ax=ax, label="adds to the score", fraction=0.025, pad=0.01)
+    ax.set_yticks(np.arange(n_features) + 0.5, list(columns))
+    ax.invert_yaxis()
+    _finish(ax, x=x_label, y="variable", legend=False, dates=_is_dates(x))
     ax.grid(False)
     return ax

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vaehelpers import plots
 from vaehelpers.data.series import Series
+from vaehelpers.report.alarms_view import AlarmView
 from vaehelpers.report.findings import collapse_of, kinds_found, ranked_events
 from vaehelpers.report.methods import Method, event_shares, own_rate, promised_rates, shares_of
 from vaehelpers.report.text import MAX_ROWS, _and, _count, _moment, _number, _percent, _unit
@@ -70,7 +71,7 @@ def _draw_variable(data: Series, variable: int, ax: Any, table: pd.DataFrame | N
     )  # fmt: skip
 
 
-def overview(data: Series, detector: Detector, found: Explanation) -> plots.Picture:
+def overview(data: Series, found: Explanation, alarms: AlarmView) -> plots.Picture:
     """The report's first figure: the series with its events, and the score with its threshold below."""
     shown = _shown_variables(data, found)
     tall = 2.4 if data.n_features == 1 else max(2.4, 0.45 * len(shown) + 0.7)
@@ -84,7 +85,7 @@ def overview(data: Series, detector: Detector, found: Explanation) -> plots.Pict
         )  # fmt: skip
     above.set_xlabel("")
     plots.score(
-        found.scores, detector.threshold_.threshold_, times=data.times, gaps=data.gaps, ax=below
+        alarms.score(found), alarms.threshold, times=data.times, gaps=data.gaps, ax=below
     )  # fmt: skip
     text = f"Series above, anomaly score below; {_count(len(found.events), 'event')} marked."
     return plots.picture(figure, text)
@@ -209,6 +210,19 @@ def contribution_map(data: Series, found: Explanation, *, most: int = MAX_ROWS) 
     plots.contributions(shares[:, keep], [data.columns[i] for i in keep], ax=ax)
     top = data.columns[int(shares.mean(axis=0).argmax())]
     return plots.picture(figure, f"Share of each variable in {_count(len(ranked), 'event')}; {top} has the largest.")
+
+
+def variable_map(data: Series, found: Explanation, *, most: int = 60) -> plots.Picture | None:
+    """What each variable adds to the score over time; None with one variable."""
+    if data.n_features == 1:
+        return None
+    weight = np.nanmax(np.nan_to_num(found.contributions), axis=0)
+    keep = sorted(np.argsort(-weight, kind="stable")[:most].tolist())
+    figure, ax = plots.new_axes(height=max(1.8, 0.2 * len(keep) + 1.0))
+    plots.variable_heat(found.contributions[:, keep], [_label(data, i) for i in keep], times=data.times, ax=ax)
+    top = data.columns[int(np.argmax(weight))]
+    some = "" if len(keep) == data.n_features else f" {len(keep)} of {data.n_features} are drawn."
+    return plots.picture(figure, f"Heat map of {len(keep)} variables over time; {top} adds the most.{some}")
 
 
 def show_calibration(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> plots.Picture | None:

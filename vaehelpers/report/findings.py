@@ -16,6 +16,7 @@ import pandas as pd
 from vaehelpers import metrics
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.series import Series
+from vaehelpers.report.alarms_view import severity_order
 from vaehelpers.report.labels import has_labels, labelled_events
 from vaehelpers.report.methods import Method, _usable, evaluation_table, promised_rates
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index
@@ -66,17 +67,8 @@ def kinds_found(data: Series, methods: Sequence[Method]) -> tuple[pd.DataFrame, 
 
 
 def ranked_events(found: Explanation) -> pd.DataFrame:
-    """Events, the most surprising first."""
-    return found.events.sort_values("score", ascending=False, kind="stable")
-
-
-def false_events(data: Series, found: Explanation) -> int | None:
-    """How many events behind the training part overlap no label; None without labels or a known training part."""
-    if not has_labels(data) or data.train_rows is None or data.train_rows >= data.n:
-        return None
-    table = found.events[found.events["first"] >= data.train_rows]
-    labels = np.asarray(data.labels)
-    return sum(not labels[first : last + 1].any() for first, last in zip(table["first"], table["last"]))
+    """Events, the worst first."""
+    return severity_order(found.events)
 
 
 def independent_rows(detector: Detector) -> tuple[int, int]:

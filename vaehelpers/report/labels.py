@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from vaehelpers import metrics
 from vaehelpers.data.series import Series
+
+if TYPE_CHECKING:
+    from vaehelpers.detectors.base import Explanation
 
 
 def labelled_events(data: Series) -> pd.DataFrame:
@@ -36,3 +41,12 @@ def labelled_events(data: Series) -> pd.DataFrame:
 def has_labels(data: Series) -> bool:
     """Whether any row is labelled anomalous."""
     return data.labels is not None and bool(data.labels.any())
+
+
+def false_events(data: Series, found: Explanation) -> int | None:
+    """How many events behind the training part overlap no label; None without labels or a known training part."""
+    if not has_labels(data) or data.train_rows is None or data.train_rows >= data.n:
+        return None
+    table = found.events[found.events["first"] >= data.train_rows]
+    labels = np.asarray(data.labels)
+    return sum(not labels[first : last + 1].any() for first, last in zip(table["first"], table["last"]))

@@ -41,6 +41,7 @@ def _manifest(
     known: Mapping[str, Parameter],
     command: Sequence[str] | None,
     begin: datetime.datetime,
+    alarms: Mapping[str, Any],
 ) -> dict[str, Any]:
     end = _now()
     every = {name: parameter.default for name, parameter in known.items()} | dict(given)
@@ -63,6 +64,7 @@ def _manifest(
         "start": begin.isoformat(timespec="seconds"),
         "end": end.isoformat(timespec="seconds"),
         "seconds": round((end - begin).total_seconds(), 1),
+        "alarms": {"status": alarms["status"], "reason": alarms["reason"]},
         "exit_status": 0,
     }
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from vaehelpers.detectors.vae import Detector
 
 
-OURS = "LSTM-VAE"
-
-
 BASELINE_NAMES = {
     "moving_zscore": "smoothed z-score",
     "pca": "windowed PCA",
@@ -39,6 +36,9 @@ BASELINE_NAMES = {
     "random": "random score",
 }
 """Names of `vaehelpers.baselines` as tables show them."""
+
+
+ALL_NORMAL = "rows labelled normal"
 
 
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # promised false-alarm rates that are tried on held-back rows
@@ -144,6 +144,7 @@ def evaluation_table(data: Series, methods: Sequence[Method]) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from vaehelpers.thresholds import events
     >>> data = Series(np.zeros(100) + np.arange(100), labels=np.arange(100) // 10 == 5)
     >>> scores = data.labels.astype(float)
     >>> method = Method("oracle", scores, scores > 0, events(scores > 0, scores))
@@ -193,8 +194,9 @@ def realised_rates(detector: Detector, data: Series, found: Explanation) -> dict
 
         - "calibration rows, cross-checked": the rule is fitted on one half of the calibration scores and counted on the
           other, both ways, so that no row judges itself;
-        - "rows labelled normal": rows behind the training part without a label, a window and the smoothing away from
-          every labelled anomaly. Only with labels and a known training part.
+        - "rows labelled normal": every row behind the training part without a label;
+        - "rows labelled normal, N rows from any label": those of them that share no window and no smoothing with a
+          labelled anomaly. Both only with labels and a known training part.
 
     Notes
     -----
@@ -211,12 +213,17 @@ def realised_rates(detector: Detector, data: Series, found: Explanation) -> dict
         index = extremal_index(scores)
         found_rates["calibration rows, cross-checked"] = [_realised(p_values <= rate, index) for rate in rates]
     if has_labels(data) and data.train_rows is not None and data.train_rows < data.n:
-        normal = _clearly_normal(data, detector) & np.isfinite(found.scores)
-        normal[: data.train_rows] = False
-        if normal.any():
-            index = extremal_index(found.scores[normal])
-            flags = [found.p_values[normal] <= rate for rate in rates]
-            found_rates["rows labelled normal"] = [_realised(marks, index) for marks in flags]
+        later = np.isfinite(found.scores) & (np.arange(data.n) >= data.train_rows)
+        margin = label_margin(detector)
+        sources = {
+            ALL_NORMAL: later & (np.asarray(data.labels) == 0),
+            f"{ALL_NORMAL}, {margin} rows from any label": later & away_from_labels(data, margin),
+        }
+        for source, normal in sources.items():
+            if normal.any():
+                index = extremal_index(found.scores[normal])
+                flags = [found.p_values[normal] <= rate for rate in rates]
+                found_rates[source] = [_realised(marks, index) for marks in flags]
     return found_rates
 
 
@@ -234,8 +241,13 @@ def promised_rates(detector: Detector) -> list[float]:
     return sorted({*RATES, float(detector.settings_["false_alarm_rate"])})
 
 
-def _clearly_normal(data: Series, detector: Detector) -> NDArray:
-    margin = detector.timesteps_ + detector.smooth_ // 2
+def label_margin(detector: Detector) -> int:
+    """Rows around a labelled anomaly whose score shares a window or the smoothing with it."""
+    return detector.timesteps_ + detector.smooth_ // 2
+
+
+def away_from_labels(data: Series, margin: int) -> NDArray:
+    """Rows that are more than `margin` rows from every labelled one."""
     normal = np.ones(data.n, dtype=bool)
     for first, last in metrics.runs(np.asarray(data.labels)):
         normal[max(0, first - margin) : last + 1 + margin] = False

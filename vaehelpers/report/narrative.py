@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from vaehelpers.data.series import Series, format_step
+from vaehelpers.report.alarms_view import AlarmView
+from vaehelpers.report.cards import event_cards
 from vaehelpers.report.figures import MAX_VARIABLES, _overlaps
-from vaehelpers.report.findings import collapse_of, false_events, independent_rows, ranked_events
-from vaehelpers.report.labels import has_labels, labelled_events
-from vaehelpers.report.methods import Method, own_rate
+from vaehelpers.report.findings import collapse_of, independent_rows
+from vaehelpers.report.labels import false_events, has_labels, labelled_events
+from vaehelpers.report.methods import Method, away_from_labels, label_margin, own_rate
 from vaehelpers.report.text import (
     MAX_ROWS,
     _and,
@@ -39,42 +41,51 @@ if TYPE_CHECKING:
     from vaehelpers.detectors.vae import Detector
 
 
-def _partners(data: Series, first: int, last: int) -> list[int]:
-    """Numbers of the labelled anomalies that an event overlaps."""
-    labelled = labelled_events(data)
-    return np.flatnonzero((labelled["first"] <= last) & (labelled["last"] >= first)).tolist()
+def describe_status(data: Series, found: Explanation, alarms: AlarmView) -> str:
+    """The first line: what was found, and whether the rate of alarms can be trusted."""
+    events = f"{_count(len(found.events), 'event')} found"
+    if not len(found.events):
+        if not np.isfinite(found.scores).any():
+            return "**Nothing was found, and nothing could have been found:** no row has a score."
+        if not alarms.possible:
+            return (
+                "**Nothing was found, and nothing could have been found:** the line lies above every score that there "
+                f"can be. {alarms.reason}"
+            )
+        events = f"No event found in {_length(data, data.n)}"
+    if alarms.ranked:
+        shown = f"the {_count(len(found.events), 'most unusual stretch', 'most unusual stretches')}"
+        return f"**No alarm can be given; {shown} are listed.** {alarms.reason}"
+    if alarms.missed:
+        return f"**{events}, but the promise was missed:** {alarms.missed}."
+    if alarms.status == "ok":
+        return f"**{events}, and the rate of alarms can be trusted.** {alarms.reason}"
+    if alarms.status == "doubtful":
+        return f"**{events}; the rate of alarms is doubtful.** {alarms.reason}"
+    return f"**{events}, without a promise about false alarms.** {alarms.reason}"
 
 
-def describe_summary(data: Series, detector: Detector, found: Explanation, table: pd.DataFrame | None = None) -> str:
+def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table: pd.DataFrame | None = None) -> str:
     """What was found, in a few sentences: the top of the report."""
-    n_events, flagged = len(found.events), int(found.flags.sum())
-    rate = float(detector.settings_["false_alarm_rate"])
-    scored = int(np.isfinite(found.scores).sum())
-    head = f"**{_count(n_events, 'event')}** in {_length(data, data.n)} of {_variables(data)}"
-    parts = [f"{head}: {_count(flagged, 'row')} ({_percent(flagged / data.n)}) lie above the threshold."]
-    if n_events:
-        worst = ranked_events(found).iloc[0]
-        by = (
-            f", made by {escape_markdown(worst['contributed'])}" if data.n_features > 1 and worst["contributed"] else ""
+    parts = [alarms.expectation]
+    if len(found.events):
+        (worst,) = event_cards(data, found, alarms, most=1)
+        where = "above the line" if alarms.points is None else "in events"
+        by = f" in {escape_markdown(worst.variable)}" if data.n_features > 1 else ""
+        parts.insert(
+            0,
+            f"{_percent(float(found.flags.mean()))} of {_length(data, data.n)} of {_variables(data)} lie {where}. "
+            f"The worst event is {worst.when}: {escape_markdown(worst.kind)}{by}, {worst.severity}.",
         )
+    elif np.isfinite(alarms.score(found)).any():
         parts.append(
-            f"The most surprising is {_span(data, worst['first'], worst['last'])}: its score reaches "
-            f"{_number(worst['score'])} times that of a normal row{by}."
+            f"The line is at {_number(alarms.threshold)}; the highest score is "
+            f"{_number(float(np.nanmax(alarms.score(found))))}."
         )
-    else:
-        highest = np.nanmax(found.scores) if scored else math.nan
-        parts.append(
-            f"Nothing is above the threshold of {_number(detector.threshold_.threshold_)}; "
-            f"the highest score is {_number(highest)}."
-        )
-    if detector.threshold_.promised_rate is not None:
-        parts.append(
-            f"The threshold promises that at most {_percent(rate)} of normal rows are flagged, about "
-            f"{_count(round(rate * scored), 'row')} of this series by chance alone."
-        )
+    lines = [describe_status(data, found, alarms), " ".join(parts)]
     if table is not None and len(table):
-        return " ".join(parts) + "\n\n" + _verdict(table)
-    return " ".join(parts)
+        lines.append(_verdict(table))
+    return "\n\n".join(lines)
 
 
 def _variables(data: Series) -> str:
@@ -89,16 +100,19 @@ def _verdict(table: pd.DataFrame) -> str:
     text = (
         f"Against the labels: {int(ours['found'])} of "
         f"{_count(int(ours['labelled']), 'labelled anomaly', 'labelled anomalies')} found, "
-        f"{int(ours['right'])} of {_count(int(ours['alarms']), 'event')} right"
+        f"{_right(ours)}"
     )
     others = table.iloc[1:]
     if not len(others):
         return text + "."
     sides = [
-        f"{name} {int(row['found'])} of {int(row['labelled'])} found, {int(row['right'])} of {int(row['alarms'])} right"
-        for name, row in others.iterrows()
+        f"{name} {int(row['found'])} of {int(row['labelled'])} found, {_right(row)}" for name, row in others.iterrows()
     ]
     return f"{text}. Under the same conditions: {'; '.join(sides)}."
+
+
+def _right(row: pd.Series) -> str:
+    return f"{int(row['right'])} of {_count(int(row['alarms']), 'event')} right" if row["alarms"] else "no event"
 
 
 def describe_data(data: Series) -> str:
@@ -239,86 +253,95 @@ def describe_reconstructions(data: Series, detector: Detector, found: Explanatio
     )
 
 
-def describe_score(data: Series, detector: Detector, found: Explanation) -> str:
+def describe_score(data: Series, detector: Detector, alarms: AlarmView) -> str:
     """What the score is and where its threshold lies."""
     settings, rule = detector.settings_, detector.threshold_
     scores = np.asarray(detector.calibration_scores_, float)
     middle = float(np.nanmedian(scores)) if len(scores) else math.nan
     around = _length(data, detector.smooth_)
-    if settings["score"] == "window_error":
+    if settings["kind"] == "window_error":
         what = (
             "The score of a row is the mean squared error of whole windows: of those that contain it, averaged over "
             f"{around} around it; 1 is a usual row of the training part."
         )
-    elif settings["score"] == "error":
+    elif settings["kind"] == "error":
         what = (
             "The score of a row is its squared reconstruction error, averaged over the windows that contain it and "
             f"over {around} around it; 1 is a usual row of the training part."
         )
     else:
-        what = f"The score of a row is *{escape_markdown(settings['score'])}*, averaged over {around} around it."
+        what = f"The score of a row is *{escape_markdown(settings['kind'])}*, averaged over {around} around it."
     promise = "" if rule.promised_rate is None else f" for a false-alarm rate of {_percent(rule.promised_rate)}"
     return (
         f"{what} On the calibration rows its median is {_number(middle)}. The threshold is "
-        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}."
+        f"**{_number(rule.threshold_)}**, set by the rule *{settings['threshold']}*{promise}.{_alarm_score(alarms)}"
     )
 
 
-def event_table(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> pd.DataFrame:
-    """The most surprising events, the worst first, in words that a person reads.
+def _alarm_score(alarms: AlarmView) -> str:
+    if alarms.points is None:
+        return ""
+    return (
+        " Alarms look at several time scales at once: their score is log10 of the number of rows in which chance "
+        f"brings one such event, and an event begins where it reaches **{_number(alarms.threshold)}**."
+    )
+
+
+def event_table(data: Series, found: Explanation, alarms: AlarmView, *, most: int = MAX_ROWS) -> pd.DataFrame:
+    """The events, the worst first, in words that a person reads.
 
     Parameters
     ----------
     data : Series
     found : Explanation
+    alarms : AlarmView
     most : int, default 20
         How many.
 
     Returns
     -------
     DataFrame
-        Columns event, when, rows, peak, score, p, with several variables also made by, with labels also label.
+        Columns event, when, duration, kind, value, severity; with several variables also variable, with labels also
+        label.
     """
     rows = []
-    labelled = labelled_events(data)
-    tied = found.events["p_value"].value_counts()
-    # p-values end where the calibration rows cannot tell any further: several events then share the lowest
-    lowest = tied.index.min() if len(tied) and tied[tied.index.min()] > 1 else math.nan
-    for number, (_, event) in enumerate(ranked_events(found).head(most).iterrows(), start=1):
-        first, last = int(event["first"]), int(event["last"])
+    for card in event_cards(data, found, alarms, most=most):
         row = {
-            "event": number,
-            "when": _span(data, first, last),
-            "rows": last - first + 1,
-            "peak": _moment(data, int(event["peak_row"])),
-            "score": f"{event['score']:,.2f}",
-            "p": f"under {_number(lowest, 2)}" if event["p_value"] == lowest else _number(float(event["p_value"]), 2),
+            "event": card.number,
+            "when": card.when,
+            "lasts": card.duration,
+            "kind": card.kind,
+            "value, expected": card.against,
+            "severity": card.severity,
         }
         if data.n_features > 1:
-            row["made by"] = event["contributed"] or "–"
+            row["variable"] = card.variable
         if data.labels is not None:
-            partners = sorted({str(labelled["kind"][i]) for i in _partners(data, first, last)})
-            row["label"] = _and(partners) if partners else "none"
+            row["label"] = card.label or "none"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def describe_events(data: Series, found: Explanation) -> str:
+def describe_events(data: Series, found: Explanation, alarms: AlarmView) -> str:
     """The table of events as Markdown, with a sentence before it."""
     n_events = len(found.events)
     if not n_events:
-        return "No row is above the threshold: no event. The score's figure above shows how close it came."
+        return "No row is above the threshold: no event. The figure of the score shows how close it came."
     shown = min(n_events, MAX_ROWS)
-    head = f"{_count(n_events, 'event')}, the most surprising first"
+    head = f"{_count(n_events, 'event')}, the worst first"
     head += f"; the first {shown} are shown, events.csv has all" if shown < n_events else ""
     return (
-        f"{head}. The score is that of the event's highest row, in multiples of a usual row; p is the share of "
-        f"normal rows that score as high.\n\n{markdown_table(event_table(data, found))}"
+        f"{head}. The value is that of the row furthest from what was expected.\n\n"
+        f"{markdown_table(event_table(data, found, alarms))}"
     )
 
 
 def describe_calibration(
-    data: Series, detector: Detector, found: Explanation, rates: Mapping[str, Sequence[RealisedRate]]
+    data: Series,
+    detector: Detector,
+    found: Explanation,
+    rates: Mapping[str, Sequence[RealisedRate]],
+    alarms: AlarmView,
 ) -> str:
     """What the threshold promised and what held-back rows showed."""
     rule, promise = detector.threshold_, float(detector.settings_["false_alarm_rate"])
@@ -338,6 +361,9 @@ def describe_calibration(
             "seen, by the shape of the tail."
         )
     lines = [_kept(source, own_rate(detector, measured), promise) for source, measured in rates.items()]
+    near = _near_labels(data, detector, found)
+    if near:
+        lines.append(near)
     if not lines:
         parts.append("Too few rows were held back to check the promise.")
     false = false_events(data, found)
@@ -345,7 +371,8 @@ def describe_calibration(
         span = data.n - data.train_rows
         each = f", one every {_length(data, span // false)}" if false else ""
         lines.append(f"Counted in events: {_count(false, 'event')} without a label in {_length(data, span)}{each}.")
-    return "\n".join([" ".join(parts), "", *(f"- {line}" for line in lines)])
+    own = [alarms.reason, ""] if alarms.points is not None else []
+    return "\n".join([*own, " ".join(parts), "", *(f"- {line}" for line in lines)])
 
 
 def _kept(source: str, own: RealisedRate, promise: float) -> str:
@@ -358,6 +385,41 @@ def _kept(source: str, own: RealisedRate, promise: float) -> str:
     return (
         f"On {_count(own.rows, 'row')} ({source}): **{_percent(own.rate)}** were flagged (95 % interval "
         f"{_percent(own.low)} to {_percent(own.high)}): {verdict}."
+    )
+
+
+def _near_labels(data: Series, detector: Detector, found: Explanation) -> str:
+    """How many of the flagged rows labelled normal lie so near a label that they share its windows."""
+    if not has_labels(data) or data.train_rows is None or data.train_rows >= data.n:
+        return ""
+    margin = label_margin(detector)
+    flagged = found.flags & (np.asarray(data.labels) == 0) & (np.arange(data.n) >= data.train_rows)
+    near = int((flagged & ~away_from_labels(data, margin)).sum())
+    return (
+        f"{near:,} of the {_count(int(flagged.sum()), 'flagged row')} labelled normal lie within "
+        f"{_length(data, margin)} of a labelled anomaly: their windows or their smoothing hold some of it."
+    )
+
+
+def describe_loss(detector: Detector) -> str:
+    """The loss and its weights, as the training used them."""
+    settings, history = detector.settings_, detector.history_
+    noise = {
+        "gaussian": "with one noise variance set to its optimum at each step",
+    }.get(settings["likelihood"], f"with the likelihood *{escape_markdown(settings['likelihood'])}*")
+    beta = history["beta"].dropna().to_numpy(float)
+    if not len(beta) or (beta == beta[0]).all():
+        weight = rf"$\beta = {_number(float(beta[0]) if len(beta) else 1.0)}$ throughout"
+    else:
+        full = int(history["step"].iloc[int(np.argmax(beta))])
+        weight = (
+            rf"$\beta$ rising from {_number(float(beta.min()))} to {_number(float(beta.max()))} until step {full:,}"
+        )
+    return (
+        "The loss is the negative evidence lower bound, per value of a window $x$ of $T$ steps and $F$ variables:\n\n"
+        r"$$\frac{1}{TF}\left(-\log p(x \mid z) + \beta\, \mathrm{KL}\left(q(z \mid x) \,\|\, "
+        r"\mathcal{N}(0, I)\right)\right)$$"
+        f"\n\n{noise}, and {weight}."
     )
 
 
@@ -429,7 +491,7 @@ def describe_agreement(data: Series, methods: Sequence[Method]) -> str:
     return "\n".join(lines)
 
 
-def describe_limits(data: Series, detector: Detector, found: Explanation) -> str:
+def describe_limits(data: Series, detector: Detector, found: Explanation, alarms: AlarmView) -> str:
     """What this report cannot tell, for this very series."""
     lines = [escape_markdown(note) for note in detector.notes_]
     if data.train_rows is None:
@@ -439,8 +501,10 @@ def describe_limits(data: Series, detector: Detector, found: Explanation) -> str
         )
     spread = detector.timesteps_ + detector.smooth_
     lines.append(
-        f"An event's edges are blurred by up to {_length(data, spread // 2)} on either side: a row's score comes from "
-        "all windows around it and is smoothed. The peak is the better pointer."
+        "An event's edges are placed by the errors of its own rows; a slow beginning is found late."
+        if alarms.points is not None
+        else f"An event's edges are blurred by up to {_length(data, spread // 2)} on either side: a row's score comes "
+        "from all windows around it and is smoothed. The peak is the better pointer."
     )
     lines.append(
         "A gradual change of what is normal (a new product, a replaced sensor) looks like one long anomaly; fit again "

@@ -14,7 +14,6 @@ from typing import Any
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, file_progress, quiet
 from vaehelpers.report.errors import ReportError
-from vaehelpers.report.page import to_html
 from vaehelpers.report.parameters import NOTEBOOK, template
 
 PROGRESS_VARIABLE = "VAEHELPERS_PROGRESS"  # where the kernel writes how far it is
@@ -124,13 +123,13 @@ def _raise_again(name: str, message: str, details: str, number: int | None) -> N
 
 
 def _execute() -> None:
-    """Run one notebook and export it; the child process of `_run_notebook`. Reads its job from stdin."""
+    """Run one notebook, which writes the result files: the child process of `_run_notebook`, with its job on stdin."""
     import traceback
 
     job = json.load(sys.stdin)
     outcome: dict[str, Any] = {"error": "", "message": "", "details": "", "errno": None}
     try:
-        _execute_and_export(job)
+        _execute_notebook(job)
     except Exception as error:
         outcome = {
             "error": getattr(error, "ename", type(error).__name__),
@@ -143,7 +142,7 @@ def _execute() -> None:
     Path(job["result"]).write_text(json.dumps(outcome), encoding="utf-8")
 
 
-def _execute_and_export(job: Mapping[str, Any]) -> None:
+def _execute_notebook(job: Mapping[str, Any]) -> None:
     import nbformat
     import papermill
 
@@ -155,9 +154,9 @@ def _execute_and_export(job: Mapping[str, Any]) -> None:
     progress = notebook_progress()
 
     def count(cell: Any, cell_index: int, **_: Any) -> None:
-        progress("cells", cell_index + 1, len(source.cells) + 1)  # one more: the injected parameters
+        progress("report", cell_index + 1, len(source.cells) + 1)  # one more: the injected parameters
 
-    progress("cells", 0, len(source.cells) + 1)
+    progress("report", 0, len(source.cells) + 1)
     notebook = papermill.execute_notebook(
         source,
         None,
@@ -173,7 +172,6 @@ def _execute_and_export(job: Mapping[str, Any]) -> None:
     notebook.metadata.papermill.update(input_path=NOTEBOOK, output_path="report.ipynb")
     with (folder / "report.ipynb").open("w", encoding="utf-8") as file:
         nbformat.write(notebook, file)
-    (folder / "report.html").write_text(to_html(notebook, title=job["title"]), encoding="utf-8")
 
 
 def _kernel_config(folder: Path) -> Any:

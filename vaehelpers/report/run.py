@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import json
 import os
 import shutil
 import sys
@@ -88,6 +89,13 @@ def report(
     -----
     The notebook runs in a process of its own, in the folder that is being made; the caller's working directory and
     environment stay as they are. Lesson: notebooks/07_report.ipynb.
+
+    Examples
+    --------
+    >>> report("no such file.csv")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: ...no such file.csv...
     """
     begin = _now()
     known = parameters()
@@ -110,7 +118,8 @@ def report(
             given = {"series": source, **chosen, "out": "."}
             title, head = f"{data.name}: anomaly report", _head(data, series, begin)
             _run_notebook(given, temporary, Path(scratch), title, head, data_dir, progress)
-            manifest = _manifest(series, file, data, given, known, command, begin)
+            alarms = json.loads((temporary / "metrics.json").read_text(encoding="utf-8"))["alarms"]
+            manifest = _manifest(series, file, data, given, known, command, begin, alarms)
             write_json(manifest, temporary / "manifest.json")
     return folder / "report.html"
 
