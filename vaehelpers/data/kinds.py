@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 """Unpacked bytes of one file that is read at once; more must be read in parts, or is no series."""
 
+_EITHER = "zip archive or Excel file"
+
 MOST_CELLS = 250_000_000
 MOST_COLUMNS = 20_000
 

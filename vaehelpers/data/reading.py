@@ -459,7 +459,7 @@ def _read_values(
             counter = _counts(numbers[column]) or (
                 has_times and len(frame) > 9 and _counts(numbers[column], any_start=True)
             )
-            if len(numbers) > 1 and counter and (called or has_times):
+            if len(numbers) > 1 and counter and (called or (has_times and len(frame) > 9)):
                 del numbers[column]
                 notes.append(f"column {column!r} numbers the rows and is left out (--value {column} to keep it)")
     if not numbers:
