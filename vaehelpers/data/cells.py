@@ -68,7 +68,8 @@ def _parse_numbers(cells: pd.Series, table: Table) -> tuple[NDArray[np.float64],
     if cells.dtype == object and not all(isinstance(cell, str) for cell in cells.dropna()):
         cells = cells.map(lambda cell: float("inf") if isinstance(cell, int) and abs(cell) > 1 << 1023 else cell)
         numbers = pd.to_numeric(cells, errors="coerce")  # Decimal and mixed objects of typed tables
-        return numbers.to_numpy(np.float64, na_value=np.nan), (numbers.notna() | cells.isna()).to_numpy(bool), None
+        found = np.asarray(numbers.to_numpy(np.float64, na_value=np.nan), np.float64)
+        return found, (numbers.notna() | cells.isna()).to_numpy(bool), None
     texts = cells.astype("str").str.strip()
     absent = cells.isna() | texts.isin(["", "nan", "NaN", *MISSING, *table.choices.na])
     texts, further = _plain_cells(texts, absent)
@@ -94,7 +95,7 @@ def _parse_numbers(cells: pd.Series, table: Table) -> tuple[NDArray[np.float64],
                 )
             plain, fits, remark = texts.str.replace(".", "", regex=False), has_point, "points between thousands"
     try:
-        numbers = pd.to_numeric(plain.mask(absent), errors="coerce").astype(np.float64)
+        numbers = pd.to_numeric(plain.mask(absent), errors="coerce").astype("float64")
     except OverflowError:  # a number of 400 digits
         numbers = pd.Series([_float(cell) for cell in plain.mask(absent)], index=plain.index, dtype=np.float64)
     good = (numbers.notna() | absent).to_numpy(bool)
@@ -108,4 +109,4 @@ def _parse_numbers(cells: pd.Series, table: Table) -> tuple[NDArray[np.float64],
                 said += " (--decimal . to choose otherwise)"
     if further:
         said = f"{further[0]}: {further[1]!r} is read as {numbers.iloc[further[2]]:.10g}" if said is None else said
-    return numbers.to_numpy(np.float64, na_value=np.nan), good, said
+    return np.asarray(numbers.to_numpy(np.float64, na_value=np.nan), np.float64), good, said

@@ -313,7 +313,7 @@ def _table_to_series(
     numbers = _check_values(table, found, named=wanted is not None)
     _check_constant(table, numbers, allow_constant=allow_constant)
     given_times = None if time_column is None else _as_written(table, time_column, clock)
-    exact = np.stack(list(numbers.values()), axis=1)
+    exact: Any = np.stack(list(numbers.values()), axis=1)
     if groups is not None and axis is not None:
         first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
         exact = pd.DataFrame(exact).groupby(groups).mean().to_numpy()

@@ -26,9 +26,10 @@ SAMPLE = 50
 
 
 TIME_NAMES = (
-    "time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unix_time", "time_s", "time_ms", "unix",
-    "_time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "timestamp_ms", "timestamp_s", "timestamp_ns", "time_us", "time_ns",
-    "unix_ms", "datum", "zeit", "tag", "day",
+    "time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unix_time",
+    "time_s", "time_ms", "unix", "_time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns",
+    "timestamp_ms", "timestamp_s", "timestamp_ns", "time_us", "time_ns", "unix_ms", "datum", "zeit",
+    "tag", "day",
 )  # fmt: skip
 
 
