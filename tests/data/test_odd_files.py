@@ -81,7 +81,7 @@ READ = {
     "an autumn hour in its zone": ("time,flow\n" + rows("{t},{x}", HOURS), {"tz": "Europe/Berlin"}, None),
     "descending": ("time,flow\n" + rows("{t},{x}", DAYS[::-1], X[::-1]), {}, "backwards"),
     "shuffled, sorted": (
-        "time,flow\n" + rows("{t},{x}", DAYS[::2] + DAYS[1::2], X[::2] + X[1::2]), {"sort": True}, "order of their times"
+        "time,flow\n" + rows("{t},{x}", DAYS[::2] + DAYS[1::2], X[::2] + X[1::2]), {"sort": True}, "order of their times"  # noqa: E501
     ),
     "overlapping exports": (
         "time,flow\n" + "".join(f"{OVER[i]},{i % 7}\n" for i in [*range(40), *range(30, 70)]),
