@@ -297,8 +297,8 @@ def test_day_and_clock_in_two_columns(write):
 
 def test_numbers_as_times(write):
     series = read_series(write("timestamp,a\n1700000000,1\n1700000060,2\n1700000600,3\n1700000660,4\n"))
-    assert series.times.tolist() == [1700000000, 1700000060, 1700000600, 1700000660]
-    assert series.step == 60
+    assert series.times.as_unit("s").asi8.tolist() == [1700000000, 1700000060, 1700000600, 1700000660]
+    assert series.step == pd.Timedelta(60, "s")
     assert series.gaps.tolist() == [2]
     assert any("time axis" in note for note in series.notes)
 
@@ -365,10 +365,14 @@ def test_time_none_gives_rows(write):
         ("a,b,a\n1,2,3\n2,3,4\n", {}, ["2 columns named 'a'"]),
         ("a,b\n1,2\n3,4,5\n6,7\n", {}, ["line 3 has 3 fields, the others have 2"]),
         ("t,a\n0,1,5\n1,2\n2,3\n", {}, ["line 2 has more fields than the header, which has 2"]),
-        ("Logger 7\na,b,c\n1,2,3\n4,5,6\n", {}, ["first line has 1 field", "have 3"]),
+        ("Logger 7\n7,b,c\n1,2,3\n4,5,6\n", {}, ["first line has 1 field", "have 3", "--skip-rows"]),
         ("time,a\n2024-01-01,1\n2024-01-03,2\n2024-01-02,3\n", {}, ["line 4", "2024-01-03", "2024-01-02", "sort"]),
-        ("time,a\n2024-01-01,1\n2024-01-02,2\n2024-01-02,3\n", {}, ["line 4", "2024-01-02", "twice", "time=none"]),
-        ("time,a\n3,1\n2,2\n1,3\n", {}, ["line 3", "3 is followed by 2", "2 such rows"]),
+        (
+            "time,a\n2024-01-01,1\n2024-01-02,2\n2024-01-02,3\n",
+            {"duplicates": "refuse"},
+            ["line 4", "2024-01-02", "twice", "--duplicates"],
+        ),
+        ("time,a\n3,1\n2,2\n4,3\n", {}, ["line 3", "3 is followed by 2", "--sort"]),
         ("time,a\n2024-01-01 00:00,1\nyesterday,2\n2024-01-01 02:00,3\n", {}, ["line 3", "'yesterday'"]),
         ("time,a\n2024-01-01 00:00,1\n,2\n2024-01-01 02:00,3\n", {}, ["line 3", "missing"]),
         ("when,a\nnoon,1\nnight,2\n", {"time": "when"}, ["line 2", "'noon'", "not a time"]),
@@ -377,7 +381,7 @@ def test_time_none_gives_rows(write):
         ("a,y\n1,0\n2,2\n3,1\n", {"label": "y"}, ["line 3", "'y'", "'2'", "0 (normal)"]),
         ("a,y\n1,0\n2,\n3,1\n", {"label": "y"}, ["line 3", "empty"]),
         (b"\x7fELF\x02\x01\0\0\0\0", {}, ["binary data"]),
-        (b"PK\x03\x04....", {}, ["zip archive or an Excel file"]),
+        (b"PK\x03\x04....", {}, ["zip archive or Excel file"]),
         (b"PAR1 but nothing else PAR1", {}, ["not a readable Parquet file"]),
         (gzip.compress(PLAIN.encode() * 50)[:-30], {}, ["cannot read"]),
     ],

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark
+from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark, _shaping
 from vaehelpers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from vaehelpers.data.choices import Choices
 
 
 @click.command()
@@ -13,6 +18,7 @@ from vaehelpers.common.errors import InputError
 @click.option("--out", metavar="DIR", required=True, help="Folder to make.")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 @_reading
+@_shaping
 @_fitting
 @_common
 def fit(
@@ -28,6 +34,7 @@ def fit(
     assignments: tuple[str, ...],
     quiet: bool,
     verbose: bool,
+    choices: Choices,
 ) -> None:
     """Train a detector on SERIES and save it.
 
@@ -47,7 +54,7 @@ def fit(
     for name in ("series", "out"):
         if name in values:
             raise InputError(f"the parameter {name} is set by the command itself; leave it out of --set")
-    data = open_series(series, **columns, data_dir=data_dir)
+    data = open_series(series, **columns, data_dir=data_dir, choices=choices)
     check_length(data, values)
     data = with_training_part(data, values.pop("train_rows", 0))
     chosen = detector_settings(data, **{"contamination": -1.0, **values})

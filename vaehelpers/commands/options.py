@@ -39,6 +39,37 @@ def _reading(command: Command) -> Command:
     return command
 
 
+def _shaping(command: Command) -> Command:
+    """Options that settle how a file is read; they arrive as one keyword, `choices`."""
+    import functools
+
+    options = [
+        click.option("--skip-rows", metavar="N", type=int, default=0, help="Lines above the header."),
+        click.option("--na", metavar="WORD", multiple=True, help="Further word for a missing value, repeatable."),
+        click.option("--tz", metavar="ZONE", help="Zone of times without one, such as Europe/Berlin."),
+        click.option("--exclude", metavar="COL", multiple=True, help="Column to leave out, repeatable."),
+        click.option("--train-until", metavar="TIME", help="Rows up to this time are the training part."),
+        click.option("--sort", is_flag=True, help="Put rows in the order of their times."),
+        click.option("--duplicates", metavar="RULE", help="Of repeated times: keep, first, last, mean or refuse."),
+        click.option("--by", metavar="COL=ID", help="One series of a long table."),
+        click.option("--decimal", metavar="MARK", help="Decimal mark, where a file leaves it open: . or ,"),
+    ]
+
+    @functools.wraps(command)
+    def gathered(*args: Any, skip_rows: int, na: tuple[str, ...], tz: str | None, exclude: tuple[str, ...],
+                 train_until: str | None, sort: bool, duplicates: str | None, by: str | None, decimal: str | None,
+                 **rest: Any) -> Any:  # fmt: skip
+        from vaehelpers.data.choices import Choices
+
+        choices = Choices(skip_rows, na, tz, exclude, train_until, sort, duplicates, by, decimal)
+        return command(*args, choices=choices, **rest)
+
+    shaped: Any = gathered
+    for option in reversed(options):
+        shaped = option(shaped)
+    return shaped
+
+
 def _fitting(command: Command) -> Command:
     options = [
         click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),

@@ -332,9 +332,7 @@ def lines_of(descriptor: int, stop: StopSignals) -> Iterator[bytes | None]:
             lines, rest, skipping = [*lines, rest], b"", True
         elif not data and rest:
             lines.append(rest)
-        for line in lines:
-            if stop.number:
-                return
+        for line in lines:  # to the last one, also after a signal: what was taken from a pipe is nowhere else
             yield line.removesuffix(b"\r")
         if not data:
             return

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaehelpers.commands.options import _columns_of, _common, _pick, _reading, _remark
+from vaehelpers.commands.options import _columns_of, _common, _pick, _reading, _remark, _shaping
 from vaehelpers.common.errors import InputError
+
+if TYPE_CHECKING:
+    from vaehelpers.data.choices import Choices
 
 
 @click.command()
@@ -23,6 +26,7 @@ from vaehelpers.common.errors import InputError
     help="Read and score so many rows at a time; default: all of a file under 100 MB, else 250000.",
 )
 @_reading
+@_shaping
 @_common
 def score(
     folder: str,
@@ -35,6 +39,7 @@ def score(
     data_dir: str | None,
     quiet: bool,
     verbose: bool,
+    choices: Choices,
 ) -> None:
     """Score SERIES with the detector saved in DIR.
 
@@ -50,13 +55,16 @@ def score(
     check_table_path(out)
     if series != "-" and Path(series).exists() and Path(out).exists() and Path(series).samefile(out):
         raise InputError(f"{out} is the series itself; name another file with --out")
+    if not (Path(folder) / "detector.json").is_file() and (Path(folder) / "detector" / "detector.json").is_file():
+        folder = str(Path(folder) / "detector")  # a report's folder
     columns = _columns_of(folder)
     if rows_at_once is not None or (series != "-" and Spool.check(series)):
         _score_in_parts(folder, series, out, 250_000 if rows_at_once is None else rows_at_once, columns, quiet,
-                        time=time or None, values=value or None, label=label or None)  # fmt: skip
+                        time=time or None, values=value or None, label=label or None, choices=choices)  # fmt: skip
         click.echo(out)
         return
-    data = open_series(series, time=time, value=value, label=label, data_dir=data_dir, allow_constant=True)
+    data = open_series(series, time=time, value=value, label=label, data_dir=data_dir, allow_constant=True,
+                       choices=choices)  # fmt: skip
     data = _pick(data, columns)
     with terminal_progress(False if quiet else None) as progress:
         start_tensorflow()

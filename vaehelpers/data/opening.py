@@ -12,6 +12,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.data.names import split_names
 
 if TYPE_CHECKING:
+    from vaehelpers.data.choices import Choices
     from vaehelpers.data.series import Series
 
 
@@ -23,6 +24,7 @@ def open_series(
     label: str = "",
     data_dir: str | os.PathLike[str] | None = None,
     allow_constant: bool = False,
+    choices: Choices | None = None,
 ) -> Series:
     """Read a file, standard input, or a series known by name.
 
@@ -38,6 +40,8 @@ def open_series(
         Where downloadable series lie.
     allow_constant : bool, default False
         Take a series that never changes: right for scoring (a stuck sensor), useless for training.
+    choices : Choices, optional
+        How a file is to be read, where its own look does not settle it.
 
     Returns
     -------
@@ -59,15 +63,18 @@ def open_series(
     from vaehelpers.data.reading import read_series
 
     values = split_names(value) if isinstance(value, str) else list(value)
-    named = bool(time or values or label)
+    chosen = {} if choices is None else vars(choices)
+    shaped = any(value for value in chosen.values())
+    named = bool(time or values or label or shaped)
     if source == "-" or (Path(source).is_file() and (named or allow_constant)):
         data = read_series(
-            source, time=time or None, values=values or None, label=label or None, allow_constant=allow_constant
-        )
+            source, time=time or None, values=values or None, label=label or None, allow_constant=allow_constant,
+            **chosen,
+        )  # fmt: skip
     else:
         data = load_series(source, data_dir=data_dir)
         if named and not Path(source).is_file():
-            raise InputError(f"{source} is a known series; leave out --time, --value and --label")
+            raise InputError(f"{source} is a known series; leave out --time, --value, --label and how to read a file")
     return _with_benchmark_labels(data, source)
 
 

@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _is_text, _parse_numbers
+from vaehelpers.data.choices import AS_FOUND, Choices
+from vaehelpers.data.order import pick_group, refuse_mixture, steps_of
 from vaehelpers.data.series import Series, Times, format_step
 from vaehelpers.data.tables import Source, Table, read_table, read_table_parts, refuse_repeats
-from vaehelpers.data.times import NO_TIMES, _check_increasing, _find_times, _holds_dates, _parse_times
+from vaehelpers.data.times import NO_TIMES, _check_increasing, _find_times, _holds_dates, _parse_times, settle_order
 
+COUNTER_NAMES = ("id", "index", "no", "nr", "row", "seq", "n", "#", "lfd", "count", "counter")
 LABEL_NAMES = ("label", "labels", "is_anomaly", "anomaly", "is_outlier")
 
 
@@ -28,11 +32,21 @@ def read_series(
     label: str | None = None,
     name: str | None = None,
     allow_constant: bool = False,
+    skip_rows: int = 0,
+    na: Sequence[str] = (),
+    tz: str | None = None,
+    exclude: Sequence[str] = (),
+    train_until: str | None = None,
+    sort: bool = False,
+    duplicates: str | None = None,
+    by: str | None = None,
+    decimal: str | None = None,
 ) -> Series:
     """Read a series from a CSV or Parquet file, from standard input, or from a DataFrame.
 
-    Separator (comma, semicolon, tab, bar, blanks), decimal comma, encoding, compression (gz, bz2, xz) and the order of
-    day and month are found out; each choice that could be wrong is told in `Series.notes`.
+    Separator (comma, semicolon, tab, bar, blanks), decimal comma, encoding, compression (gz, bz2, xz, a zip with one
+    member) and the order of day and month are found out; each choice that could be wrong is told in `Series.notes`.
+    Also read: JSON lines, exports of InfluxDB, Grafana and Prometheus, and Excel workbooks (with the extra ``excel``).
 
     Parameters
     ----------
@@ -51,11 +65,13 @@ def read_series(
         Default: the file's name without ending.
     allow_constant : bool, default False
         Accept a series that never changes: right for scoring new data (a stuck sensor), useless for training.
+    skip_rows, na, tz, exclude, train_until, sort, duplicates, by, decimal
+        See `vaehelpers.data.choices.Choices`.
 
     Returns
     -------
     Series
-        Missing values are NaN; times with a zone are converted to UTC.
+        Missing values are NaN; times with a zone are converted to UTC, or to `tz` where it is given.
 
     Raises
     ------
@@ -67,8 +83,10 @@ def read_series(
 
     Notes
     -----
-    Times must increase, with one exception: a wall clock set back by an hour in autumn repeats that hour. Such rows are
-    kept in order, as they are, and noted. The rule for gaps is at `Series.gap_limit`.
+    Rows of one time are kept, and noted. Files that run backwards, and exports that overlap, are put in the order of
+    time; rows in no order are refused, unless `sort` is true. A wall clock set back by an hour in autumn repeats that
+    hour: such rows are kept in order, as they are, and noted. A long table, with the rows of several devices, is
+    refused until `by` names one of them. The rule for gaps is at `Series.gap_limit`.
 
     Examples
     --------
@@ -84,11 +102,13 @@ def read_series(
     decimal commas: '3,5' is read as 3.5
     1 of 3 values is missing (33.3 %)
     """
+    choices = Choices(skip_rows, na, tz, exclude, train_until, sort, duplicates, by, decimal)
     if isinstance(source, pd.DataFrame):
         return frame_to_series(
-            source, time=time, values=values, label=label, name=name or "series", allow_constant=allow_constant
-        )
-    table = read_table(source)
+            source, time=time, values=values, label=label, name=name or "series", allow_constant=allow_constant,
+            choices=choices,
+        )  # fmt: skip
+    table = read_table(source, choices)
     return _table_to_series(table, time, values, label, name or table.source.stem, allow_constant)
 
 
@@ -100,6 +120,7 @@ def read_series_parts(
     values: str | Sequence[str] | None = None,
     label: str | None = None,
     known: Sequence[str] = (),
+    choices: Choices = AS_FOUND,
 ) -> Iterator[Series]:
     """Read a series from a CSV or Parquet file part by part, for files that do not fit into memory.
 
@@ -115,6 +136,8 @@ def read_series_parts(
         As in `read_series`.
     known : sequence of str, optional
         Columns to take where `values` names none and the file has all of these.
+    choices : Choices, optional
+        Without `sort`, and without `duplicates` other than to keep or to refuse them: a part does not hold all rows.
 
     Yields
     ------
@@ -137,19 +160,25 @@ def read_series_parts(
     """
     if rows < 1:
         raise InputError(f"rows={rows} must be at least 1")
+    if choices.sort or choices.duplicates not in (None, "keep", "refuse") or choices.train_until:
+        raise InputError("a file that is read in parts cannot be sorted, thinned or split; leave out --rows-at-once")
     wanted = None if values is None else [values] if isinstance(values, str) else list(values)
     columns: list[str] = []
     time_column, clock, order, behind = None, None, None, None
-    for number, table in enumerate(read_table_parts(source, rows)):
+    for number, table in enumerate(read_table_parts(source, rows, choices)):
+        _drop_excluded(table)
+        pick_group(table, choices)
         if not number:
             if wanted is None and known and set(known) <= set(table.frame.columns):
                 wanted = list(known)
             _check_named(table, None if time == NO_TIMES else time, wanted, label)
             taken = set(wanted or ()) | {label}
             time_column, axis, clock = _find_times(table, time, taken)
+            if time_column is not None and axis is not None and (steps_of(axis) <= 0).any():
+                refuse_mixture(table, time_column, axis, taken | {clock})
             label_column = label or _find_label(table.frame, taken | {time_column})
             rest = [c for c in table.frame.columns if c not in {time_column, label_column, clock}]
-            found = _read_values(table, wanted, rest)
+            found = _read_values(table, wanted, rest, has_times=axis is not None)
             columns = wanted or [c for c, x in found.items() if not np.isnan(x).all()] or list(found)
         else:
             table.date_order = order
@@ -177,7 +206,7 @@ def _refuse_thousands(table: Table) -> None:
     for note in table.notes:
         if "between thousands: " in note:
             raise InputError(
-                f"{table.source.place(0)} and below: {note}; in a file that is read in parts write numbers without them"
+                f"{table.place(0)} and below: {note}; in a file that is read in parts write numbers without them"
             )
 
 
@@ -192,8 +221,7 @@ def _check_follows(table: Table, column: str, axis: Times, behind: Times | None)
         joined = np.concatenate([behind, axis])
     else:
         raise InputError(
-            f"{table.source.place(0)}: the times in column {column!r} are of another kind than those before; write "
-            "all alike"
+            f"{table.place(0)}: the times in column {column!r} are of another kind than those before; write all alike"
         )
     _check_increasing(table, column, joined, ahead=len(joined) - len(axis))
     return axis[-8:]
@@ -207,6 +235,7 @@ def frame_to_series(
     label: str | None = None,
     name: str = "series",
     allow_constant: bool = False,
+    choices: Choices = AS_FOUND,
 ) -> Series:
     """Make a series of a DataFrame by the rules of `read_series`.
 
@@ -217,6 +246,7 @@ def frame_to_series(
         As in `read_series`.
     allow_constant : bool, default False
         Take a series whose values never change.
+    choices : Choices, optional
 
     Returns
     -------
@@ -233,6 +263,8 @@ def frame_to_series(
     array([0. , 0.5, 1. ])
     """
     frame = frame.copy(deep=False)
+    if isinstance(frame.index, pd.MultiIndex) and choices.by and all(frame.index.names):
+        frame = frame.reset_index()
     if isinstance(frame.index, pd.MultiIndex) or isinstance(frame.columns, pd.MultiIndex):
         raise InputError("the table has several index levels; call reset_index() or choose one series first")
     frame.columns = pd.Index([str(column) for column in frame.columns])
@@ -243,7 +275,9 @@ def frame_to_series(
             time = index_name
     frame = frame.reset_index(drop=True)
     refuse_repeats(list(frame.columns), "the table")
-    return _table_to_series(Table(frame, Source(None, "the table")), time, values, label, name, allow_constant)
+    return _table_to_series(
+        Table(frame, Source(None, "the table"), choices=choices), time, values, label, name, allow_constant
+    )
 
 
 def _table_to_series(
@@ -254,12 +288,19 @@ def _table_to_series(
     name: str,
     allow_constant: bool,
 ) -> Series:
-    frame, notes = table.frame, table.notes
+    notes = table.notes
+    _drop_excluded(table)
+    pick_group(table, table.choices)
+    frame = table.frame
     wanted = None if values is None else [values] if isinstance(values, str) else list(values)
     _check_named(table, None if time == NO_TIMES and NO_TIMES not in frame.columns else time, wanted, label)
 
     taken = set(wanted or ()) | {label}
     time_column, axis, clock = _find_times(table, time, taken)
+    groups = None
+    if time_column is not None and axis is not None:
+        axis, groups = settle_order(table, time_column, axis, taken | {clock})
+        frame = table.frame
     label_column = label
     if label is None:
         label_column = _find_label(frame, taken | {time_column})
@@ -268,17 +309,68 @@ def _table_to_series(
     labels = None if label_column is None else _read_labels(table, label_column)
 
     rest = [c for c in frame.columns if c not in {time_column, label_column, clock}]
-    numbers = _check_values(table, _read_values(table, wanted, rest), named=wanted is not None)
+    found = _read_values(table, wanted, rest, has_times=axis is not None)
+    numbers = _check_values(table, found, named=wanted is not None)
     _check_constant(table, numbers, allow_constant=allow_constant)
+    given_times = None if time_column is None else _as_written(table, time_column, clock)
+    exact: Any = np.stack(list(numbers.values()), axis=1)
+    if groups is not None and axis is not None:
+        first = np.flatnonzero(np.r_[True, np.diff(groups) > 0])
+        exact = pd.DataFrame(exact).groupby(groups).mean().to_numpy()
+        labels = None if labels is None else np.maximum.reduceat(labels, first)
+        axis, given_times = axis[first], None if given_times is None else given_times.iloc[first]
     series = Series(
-        values=np.stack(list(numbers.values()), axis=1),
+        values=exact,
         times=axis,
         labels=labels,
         name=name,
         columns=tuple(numbers),
+        units=tuple(table.units.get(c, "") for c in numbers) if table.units else None,
+        train_rows=_train_rows(table, axis),
         time_name=time_column,
+        given_times=given_times,
+        given_values=exact,
     )
+    if series.given_values is not None and np.array_equal(series.values, exact, equal_nan=True):
+        series = replace(series, given_values=None)
     return replace(series, notes=(*notes, *describe(series)))
+
+
+def _drop_excluded(table: Table) -> None:
+    for column in table.choices.exclude:
+        _require(table.frame, column, table.source)
+    if table.choices.exclude:
+        table.frame = table.frame.drop(columns=list(table.choices.exclude))
+
+
+def _as_written(table: Table, column: str, clock: str | None) -> pd.Series | None:
+    """Times as the file has them; None for typed times, which have no other form."""
+    cells = table.frame[column]
+    if cells.dtype.kind == "M":
+        return None
+    if clock is not None:
+        cells = cells.astype("str") + " " + table.frame[clock].astype("str")
+    return cells.reset_index(drop=True)
+
+
+def _train_rows(table: Table, axis: Times | None) -> int | None:
+    until = table.choices.train_until
+    if until is None:
+        return None
+    if axis is None:
+        raise InputError(f"train_until={until!r}: {table.source.label} has no times; name the time column with --time")
+    try:
+        end: Any = pd.Timestamp(until) if isinstance(axis, pd.DatetimeIndex) else float(until)
+        if isinstance(axis, pd.DatetimeIndex) and (end.tz is None) != (axis.tz is None):
+            end = end.tz_localize(axis.tz) if end.tz is None else end.tz_localize(None)
+        if isinstance(axis, pd.DatetimeIndex) and len(str(until).strip()) <= 10:
+            end += pd.Timedelta(days=1) - pd.Timedelta(1, "ns")  # a day, to its end
+        rows = int((axis <= end).sum())
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"train_until={until!r} is no time like {axis[0]}; write it as the file does") from error
+    if not rows:
+        raise InputError(f"train_until={until!r} lies before the first row ({axis[0]}); name a later time")
+    return rows
 
 
 def _check_named(table: Table, time: str | None, wanted: list[str] | None, label: str | None) -> None:
@@ -324,12 +416,14 @@ def _read_labels(table: Table, column: str) -> NDArray[np.int8]:
         value = table.frame[column].iloc[row]
         shown = "empty" if pd.isna(value) else repr(str(value)[:40])
         raise InputError(
-            f"{table.source.place(row)}: label column {column!r} is {shown}; labels are 0 (normal) or 1 (anomalous)"
+            f"{table.place(row)}: label column {column!r} is {shown}; labels are 0 (normal) or 1 (anomalous)"
         )
     return numbers.to_numpy(dtype=np.int8)
 
 
-def _read_values(table: Table, wanted: list[str] | None, rest: list[str]) -> dict[str, NDArray[np.float64]]:
+def _read_values(
+    table: Table, wanted: list[str] | None, rest: list[str], has_times: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """The columns of numbers: those named, or all that hold numbers, as float64 with NaN = missing."""
     frame, source, notes = table.frame, table.source, table.notes
     numbers: dict[str, NDArray[np.float64]] = {}
@@ -349,8 +443,8 @@ def _read_values(table: Table, wanted: list[str] | None, rest: list[str]) -> dic
         if not good.all() or parsed is None:
             row = int(np.argmin(good))
             raise InputError(
-                f"{source.place(row)}: {str(cells.iloc[row])[:40]!r} in column {column!r} is not a number; correct it, "
-                f"or leave the cell empty where the value is missing"
+                f"{table.place(row)}: {str(cells.iloc[row])[:40]!r} in column {column!r} is not a number; correct it, "
+                f"or leave the cell empty where the value is missing (--na {str(cells.iloc[row])[:20]!r} for all such)"
             )
         numbers[column] = parsed
         if remark is not None:
@@ -358,9 +452,16 @@ def _read_values(table: Table, wanted: list[str] | None, rest: list[str]) -> dic
     notes += remarks.values()
     if wanted is None and len(numbers) > 1:
         first = next(iter(numbers))
-        if first in ("column_1", "index", "Unnamed: 0") and _counts(numbers[first]):
-            del numbers[first]
-            notes.append(f"column {first!r} numbers the rows and is left out")
+        for column in list(numbers):
+            called = (column == first and column in ("column_1", "index", "Unnamed: 0")) or (
+                has_times and column.strip().lower() in COUNTER_NAMES
+            )
+            counter = _counts(numbers[column]) or (
+                has_times and len(frame) > 9 and _counts(numbers[column], any_start=True)
+            )
+            if len(numbers) > 1 and counter and (called or (has_times and len(frame) > 9)):
+                del numbers[column]
+                notes.append(f"column {column!r} numbers the rows and is left out (--value {column} to keep it)")
     if not numbers:
         shown = ", ".join(f"{c} ({_type_name(frame[c])})" for c in list(frame.columns)[:20])
         raise InputError(f"{source.label} has no column of numbers to analyse; its columns: {shown}")
@@ -370,8 +471,8 @@ def _read_values(table: Table, wanted: list[str] | None, rest: list[str]) -> dic
     return numbers
 
 
-def _counts(numbers: NDArray[np.float64]) -> bool:
-    return len(numbers) > 2 and numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all())
+def _counts(numbers: NDArray[np.float64], any_start: bool = False) -> bool:
+    return len(numbers) > 2 and (any_start or numbers[0] in (0, 1)) and bool((np.diff(numbers) == 1).all())
 
 
 def _type_name(cells: pd.Series) -> str:
@@ -418,7 +519,7 @@ def _refuse_wild(table: Table, column: str, x: NDArray[np.float64]) -> None:
         row = int(np.argmax(wild))
         what = "infinite" if np.isinf(x[row]) else f"{x[row]:g}, beyond float32 (3.4e38)"
         raise InputError(
-            f"{table.source.place(row)}: the value in column {column!r} is {what}; correct it, or leave the cell empty"
+            f"{table.place(row)}: the value in column {column!r} is {what}; correct it, or leave the cell empty"
         )
 
 

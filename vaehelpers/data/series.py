@@ -56,6 +56,10 @@ class Series:
     kinds : DataFrame, optional
         The labelled anomalies where their kinds are known: start, end (times of the first and last row, or row
         numbers), first, last (rows, both inclusive), kind, and for several variables also variable.
+    given_times : pandas.Series, optional
+        The times as they were written, so that tables join to the input by them.
+    given_values : ndarray of float64, shape (n, F), optional
+        The values as they were given, where float32 keeps fewer digits.
 
     Raises
     ------
@@ -87,6 +91,8 @@ class Series:
     notes: tuple[str, ...] = ()
     time_name: str | None = None
     kinds: pd.DataFrame | None = None
+    given_times: pd.Series | None = None
+    given_values: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         keep = object.__setattr__
@@ -128,6 +134,12 @@ class Series:
                 raise InputError(f"train_rows={self.train_rows} lies outside the series; use 1 to {n}")
             keep(self, "train_rows", int(self.train_rows))
         keep(self, "notes", tuple(self.notes))
+        if self.given_times is not None and (self.times is None or len(self.given_times) != n):
+            keep(self, "given_times", None)
+        exact = self.given_values
+        if exact is not None:  # what was replaced since has no other form
+            same = exact.shape == values.shape and np.array_equal(exact.astype(values.dtype), values, equal_nan=True)
+            keep(self, "given_values", exact if same else None)
 
     def __len__(self) -> int:
         return self.n
@@ -260,6 +272,8 @@ class Series:
             labels=None if self.labels is None else self.labels[start:stop],
             train_rows=train_rows,
             kinds=kinds,
+            given_times=None if self.given_times is None else self.given_times.iloc[start:stop],
+            given_values=None if self.given_values is None else self.given_values[start:stop],
         )
 
     def frame(self) -> pd.DataFrame:

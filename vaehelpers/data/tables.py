@@ -28,6 +28,8 @@ from typing import Any, BinaryIO, cast
 import pandas as pd
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.data import kinds, shapes
+from vaehelpers.data.choices import AS_FOUND, Choices
 
 MAX_LINE = 1 << 20
 """Bytes without a line end after which a file is no table; looked for before pandas gets to see it."""
@@ -54,7 +56,8 @@ COMMA_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$")
 
 DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}T\d{2}|\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ,]+(\d{4}|\d{2})(?!\d)"
-    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{4}-(0[1-9]|1[0-2])$|[A-Z][a-z]{2,8}[ -]\d{4}$"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}"
 )
 
 
@@ -100,7 +103,22 @@ class Source:
         if self.path is None:
             return "stdin"
         name = self.path.name
-        for ending in (".gz", ".bz2", ".xz", ".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq"):
+        for ending in (
+            ".gz",
+            ".bz2",
+            ".xz",
+            ".zip",
+            ".csv",
+            ".tsv",
+            ".txt",
+            ".dat",
+            ".parquet",
+            ".pq",
+            ".xlsx",
+            ".jsonl",
+            ".ndjson",
+            ".json",
+        ):
             if len(name) > len(ending):
                 name = name.removesuffix(ending)
         return name
@@ -132,7 +150,8 @@ class Source:
 class Table:
     """A table as read. `separator` is None for tables with typed columns (Parquet, DataFrame).
 
-    `date_order` is the order of day, month and year in its dates, once it is known.
+    `date_order` is the order of day, month and year in its dates, once it is known; `comma_share` which share of the
+    cells of a column is written with a decimal comma, at most. The index of `frame` holds the row numbers of the file.
     """
 
     frame: pd.DataFrame
@@ -141,6 +160,13 @@ class Table:
     separator: str | None = None
     decimal_commas: bool = False
     date_order: str | None = None
+    comma_share: float = 0.0
+    units: dict[str, str] = field(default_factory=dict)
+    choices: Choices = AS_FOUND
+
+    def place(self, row: int) -> str:
+        """Name row `row` of `frame`, from 0, as the user finds it in the file."""
+        return self.source.place(int(self.frame.index[row]))
 
 
 @dataclass
@@ -148,15 +174,21 @@ class _Layout:
     separator: str
     names: list[str]
     has_header: bool
+    notes: list[str] = field(default_factory=list)
+    units: list[str] | None = None
+    commas: bool = False
+    na: Sequence[str] = ()
+    decimal: str | None = None
 
 
-def read_table(source: str | os.PathLike[str]) -> Table:
+def read_table(source: str | os.PathLike[str], choices: Choices = AS_FOUND) -> Table:
     """Read a CSV or Parquet file, or standard input (``"-"``), into a table.
 
     Parameters
     ----------
     source : str or path-like
-        The file; may be compressed by gzip, bzip2 or xz, whatever its ending.
+        The file; may be compressed by gzip, bzip2 or xz, whatever its ending, or lie in a zip archive.
+    choices : Choices, optional
 
     Returns
     -------
@@ -181,17 +213,26 @@ def read_table(source: str | os.PathLike[str]) -> Table:
     """
     opened = _stdin() if str(source) == "-" else _existing(Path(source))
     with _unreadable(opened):
+        note = _unpack(opened)
         with opened.open() as file:
             head = file.read(MAX_LINE)
         if head.startswith(b"PAR1"):
-            return _read_parquet(opened)
-        _refuse_other_kinds(opened.label, head)
-        with opened.open() as file:
-            _refuse_endless_lines(opened.label, iter(lambda: file.read(MAX_LINE), b""))
-        return _read_text(opened, head)
+            table = _read_parquet(opened)
+        elif _is_json(head):
+            with opened.open() as file:
+                content = file.read(kinds.MOST_BYTES + 1)
+            table = Table(kinds.read_json(_bounded(content, opened.label), opened.label), opened)
+        else:
+            _refuse_other_kinds(opened.label, head)
+            with opened.open() as file:
+                _refuse_endless_lines(opened.label, iter(lambda: file.read(MAX_LINE), b""), _limit(opened))
+            table = _read_text(opened, head, choices)
+    table.choices = choices
+    table.notes[:0] = note
+    return table
 
 
-def read_table_parts(source: str | os.PathLike[str], rows: int) -> Iterator[Table]:
+def read_table_parts(source: str | os.PathLike[str], rows: int, choices: Choices = AS_FOUND) -> Iterator[Table]:
     """Read a CSV or Parquet file part by part, for files that do not fit into memory.
 
     Parameters
@@ -200,6 +241,7 @@ def read_table_parts(source: str | os.PathLike[str], rows: int) -> Iterator[Tabl
         As for `read_table`, but no standard input.
     rows : int
         Rows of a part; the last may be shorter.
+    choices : Choices, optional
 
     Yields
     ------
@@ -225,13 +267,17 @@ def read_table_parts(source: str | os.PathLike[str], rows: int) -> Iterator[Tabl
         with opened.open() as file:
             head = file.read(MAX_LINE)
         if head.startswith(b"PAR1"):
-            yield from _parquet_parts(opened, rows)
+            for table in _parquet_parts(opened, rows):
+                table.choices = choices
+                yield table
             return
+        if _is_json(head) or head.startswith(b"PK\x03\x04"):
+            raise InputError(f"{opened.label}: only CSV and Parquet are read in parts; convert it, or read it at once")
         _refuse_other_kinds(opened.label, head)
         encodings = _Encodings(head)
         with opened.open() as file:
             _refuse_endless_lines(opened.label, encodings.watch(iter(lambda: file.read(MAX_LINE), b"")))
-        yield from _text_parts(opened, head, encodings.name, rows)
+        yield from _text_parts(opened, head, encodings.name, rows, choices)
 
 
 def refuse_repeats(names: Sequence[str], label: str) -> None:
@@ -272,7 +318,7 @@ def _stdin() -> Source:
     stream = sys.stdin.buffer
     head = stream.read(MAX_LINE)
     pieces = [head]
-    if not head.startswith((b"PAR1", *_COMPRESSED)):
+    if not head.startswith((b"PAR1", b"PK\x03\x04", *_COMPRESSED)) and not _is_json(head):
         _refuse_other_kinds("standard input", head)
         rest = iter(lambda: stream.read(MAX_LINE), b"")
         _refuse_endless_lines("standard input", _chain(head, rest, pieces))
@@ -302,15 +348,50 @@ def _existing(path: Path) -> Source:
 def _refuse_other_kinds(label: str, head: bytes) -> None:
     if not head.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
         raise InputError(f"{label} is empty; it needs a header and rows")
-    if head.startswith(b"PK\x03\x04"):
-        raise InputError(f"{label} is a zip archive or an Excel file; unpack it, or export it as CSV")
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InputError(f"{label} is an old Excel workbook (.xls); save it as .xlsx or CSV")
     if b"\0" in head and not head.startswith(_UTF16):
         raise InputError(f"{label} holds binary data; give a CSV or Parquet file")
 
 
-def _refuse_endless_lines(label: str, chunks: Iterable[bytes]) -> None:
-    since = 0
+def _unpack(source: Source) -> list[str]:
+    """Put the member of a zip archive, or the sheet of a workbook, in the place of the file."""
+    with source.open() as file:
+        if file.read(4) != b"PK\x03\x04":
+            return []
+        content = source.content if source.content is not None else None
+        source.content, note = kinds.unzip(io.BytesIO(content) if content is not None else _plain(source), source.label)
+    return [note] if note else []
+
+
+def _plain(source: Source) -> BinaryIO:
+    with source.open() as file:
+        return io.BytesIO(_bounded(file.read(kinds.MOST_BYTES + 1), source.label))
+
+
+def _bounded(content: bytes, label: str) -> bytes:
+    if len(content) > kinds.MOST_BYTES:
+        raise InputError(f"{label} holds more than {kinds.MOST_BYTES:,} bytes; write it as CSV, and read it in parts")
+    return content
+
+
+def _is_json(head: bytes) -> bool:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"{") or bool(re.match(rb"\[\s*\{", start))
+
+
+def _limit(source: Source) -> int | None:
+    """Most bytes of a file that is packed: nobody can see its size from outside."""
+    with source.open() as file:
+        return None if isinstance(file, (io.BufferedReader, io.BytesIO)) else kinds.MOST_BYTES
+
+
+def _refuse_endless_lines(label: str, chunks: Iterable[bytes], limit: int | None = None) -> None:
+    since = size = 0
     for chunk in chunks:
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise InputError(f"{label} unpacks to more than {limit:,} bytes; unpack it, and read it in parts")
         ends = [i for i in (chunk.find(b"\n"), chunk.find(b"\r")) if i >= 0]
         if since + min(ends, default=len(chunk)) >= MAX_LINE:
             raise InputError(f"{label} has a line of more than {MAX_LINE:,} bytes; a table has one row per line")
@@ -322,11 +403,13 @@ def _read_parquet(source: Source) -> Table:
     import pyarrow.parquet
 
     with _bad_parquet(source), source.open() as file:
-        table = pyarrow.parquet.read_table(file)
-    refuse_repeats(table.column_names, source.label)
-    if not len(table):
-        raise InputError(f"{source.label} has columns but no rows")
-    return _typed_table(table.to_pandas(), source)
+        opened = pyarrow.parquet.ParquetFile(file)
+        kinds.refuse_size(source.label, opened.metadata.num_rows, opened.metadata.num_columns)
+        refuse_repeats(opened.schema_arrow.names, source.label)
+        if not opened.metadata.num_rows:
+            raise InputError(f"{source.label} has columns but no rows")
+        frame = opened.read().to_pandas()
+        return _typed_table(frame, source)
 
 
 def _parquet_parts(source: Source, rows: int) -> Iterator[Table]:
@@ -347,7 +430,9 @@ def _parquet_parts(source: Source, rows: int) -> Iterator[Table]:
                 return
             if len(batch):
                 part = pyarrow.Table.from_batches([batch])
-                yield _typed_table(part.to_pandas(), replace(source, first_row=first))
+                with _bad_parquet(source):
+                    table = _typed_table(part.to_pandas(), replace(source, first_row=first))
+                yield table
             first += len(batch)
 
 
@@ -363,23 +448,26 @@ def _bad_parquet(source: Source) -> Iterator[None]:
 
 
 def _typed_table(frame: pd.DataFrame, source: Source) -> Table:
-    if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex):
+    if isinstance(frame.index, pd.MultiIndex):
+        frame.index.names = [name if name is not None else f"level_{i}" for i, name in enumerate(frame.index.names)]
+        frame = frame.reset_index()
+    elif frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index()
     frame.columns = pd.Index([str(column) for column in frame.columns])
     return Table(frame.reset_index(drop=True), source)
 
 
-def _read_text(source: Source, head: bytes) -> Table:
+def _read_text(source: Source, head: bytes, choices: Choices) -> Table:
     if head.startswith(_UTF16):
         try:
-            return _parse_text(source, head, "utf-16")
+            return _parse_text(source, head, "utf-16", choices)
         except UnicodeError:
             raise InputError(f"{source.label} is not valid UTF-16; save it as UTF-8") from None
     try:
-        return _parse_text(source, head, "utf-8-sig")
+        return _parse_text(source, head, "utf-8-sig", choices)
     except UnicodeError:
         try:
-            table = _parse_text(source, head, "cp1252")
+            table = _parse_text(source, head, "cp1252", choices)
         except UnicodeError:
             raise InputError(f"{source.label} is no text in UTF-8 or Windows-1252; save it as UTF-8") from None
         table.notes.insert(0, _NOT_UTF8)
@@ -408,9 +496,9 @@ class _Encodings:
                 self.name = "cp1252"
 
 
-def _text_parts(source: Source, head: bytes, encoding: str, rows: int) -> Iterator[Table]:
-    layout = _layout(source, head, encoding)
-    notes = [] if layout.has_header else [_NO_HEADER]
+def _text_parts(source: Source, head: bytes, encoding: str, rows: int, choices: Choices) -> Iterator[Table]:
+    layout = _layout(source, head, encoding, choices)
+    notes = [*layout.notes] if layout.has_header else [*layout.notes, _NO_HEADER]
     if encoding == "cp1252":
         notes.insert(0, _NOT_UTF8)
     commas, dtype, first = False, None, 0
@@ -418,62 +506,98 @@ def _text_parts(source: Source, head: bytes, encoding: str, rows: int) -> Iterat
         start = next(_pandas_parts(source, layout, encoding, rows), None)
         if start is None or not len(start):
             raise InputError(f"{source.label} has a header but no rows")
-        if _commas_in(start, layout.separator):
+        share = _commas_in(start, layout)
+        if share:
             commas, dtype = True, "str"
         for frame in _pandas_parts(source, layout, encoding, rows, dtype=dtype):
-            yield Table(frame, replace(source, first_row=first), list(notes), layout.separator, commas)
-            first, notes = first + len(frame), []
+            size = len(frame)
+            frame, found = shapes.tidy(frame, last=size < rows)
+            if len(frame):
+                yield Table(frame, replace(source, first_row=first), [*notes, *found], layout.separator, commas,
+                            comma_share=share, choices=choices)  # fmt: skip
+                notes = []
+            first += size
 
 
-def _layout(source: Source, head: bytes, encoding: str) -> _Layout:
+def _layout(source: Source, head: bytes, encoding: str, choices: Choices) -> _Layout:
     """Separator and header; tells the source how many lines the header takes."""
     whole = len(head) < MAX_LINE
     text = head.decode(encoding, errors="strict" if whole else "replace")  # the cut may go through a character
     lines = re.split(r"\r\n|\n|\r", text)  # not splitlines, which knows more line ends than pandas
-    filled = [line for line in (lines if whole else lines[:-1]) if line.strip()]
-    if not filled:
+    first, separator, notes = shapes.leading_lines(lines, choices.skip_rows)
+    numbered = [i for i in range(first, len(lines) if whole else len(lines) - 1) if lines[i].strip()]
+    numbered = numbered[: SNIFFED_LINES + 1 + shapes.MOST_PREAMBLE]
+    if not numbered:
         raise InputError(f"{source.label} is empty; it needs a header and rows")
-    layout = _sniff(filled[: SNIFFED_LINES + 1], source)
-    source.header_lines = 0
+    filled = [lines[i] for i in numbered]
+    above = _above(filled, separator)
+    if above:
+        notes.append(f"{above} line{'s' * (above > 1)} above the header left out (--skip-rows N to choose otherwise)")
+    layout = _sniff(filled[above : above + SNIFFED_LINES + 1], source, separator)
+    layout.notes, layout.na, layout.decimal = [*notes, *layout.notes], choices.na, choices.decimal
+    kinds.refuse_size(source.label, 1, len(layout.names))
+    source.header_lines = numbered[above] + int(layout.has_header)
     if layout.has_header:
-        source.header_lines = 1 + next(i for i, line in enumerate(lines) if line.strip())
+        rows = _split(filled[above + 1 : above + 1 + SNIFFED_LINES], layout.separator)
+        rows = [row[: len(layout.names)] for row in rows]
+        layout.units = shapes.units_of(rows, lambda cell: _is_data(cell.strip(), layout.separator))
+        if layout.units is not None:
+            source.header_lines = numbered[above + 1] + 1
+            layout.notes.append(f"line {source.header_lines} holds units ({', '.join(filter(None, layout.units))})")
     return layout
 
 
-def _parse_text(source: Source, head: bytes, encoding: str) -> Table:
-    layout = _layout(source, head, encoding)
+def _above(lines: list[str], separator: str | None) -> int:
+    """Lines above the header."""
+    for candidate in [separator] if separator else SEPARATORS[:-1]:
+        rows = _split(lines, candidate)
+        counts = Counter(len(row) for row in rows[len(rows) // 2 :])
+        width, count = counts.most_common(1)[0] if counts else (1, 0)
+        if width > 1 and count > 0.8 * (len(rows) - len(rows) // 2) and len(rows) == len(lines):
+            return shapes.preamble(rows, width, lambda cell, mark=candidate: _is_data(cell, mark))
+    return 0
+
+
+def _parse_text(source: Source, head: bytes, encoding: str, choices: Choices) -> Table:
+    layout = _layout(source, head, encoding, choices)
     frame = _pandas_read(source, layout, encoding)
+    share = _commas_in(frame, layout)
+    if share:
+        # Who writes "1,5" may mean 1234 by "1.234": no column may have gone through as a number already.
+        frame = _pandas_read(source, layout, encoding, dtype="str")
+    kinds.refuse_size(source.label, *frame.shape)
+    frame, found = shapes.tidy(frame)
     if not len(frame):
         raise InputError(f"{source.label} has a header but no rows")
-    table = Table(frame, source, separator=layout.separator)
+    table = Table(frame, source, [*layout.notes, *found], layout.separator, bool(share), comma_share=share)
     if not layout.has_header:
         table.notes.append(_NO_HEADER)
-    if _commas_in(frame, layout.separator):
-        # Who writes "1,5" means 1234 by "1.234": no column may have gone through as a number already.
-        table.frame = _pandas_read(source, layout, encoding, dtype="str")
-        table.decimal_commas = True
+    table.units = dict(zip(_names(layout), layout.units)) if layout.units else {}
     return table
 
 
-def _commas_in(frame: pd.DataFrame, separator: str) -> bool:
-    """Whether a column holds decimal commas."""
+def _commas_in(frame: pd.DataFrame, layout: _Layout) -> float:
+    """Largest share of cells with a decimal comma that a column has; 0 where there are none."""
     texts = [column for column in frame if isinstance(frame[column].dtype, pd.StringDtype)]
-    return any(_has_decimal_commas(frame[column], separator) for column in texts)
+    return max((_decimal_commas(frame[column], layout) for column in texts), default=0.0)
 
 
-def _has_decimal_commas(cells: pd.Series, separator: str) -> bool:
-    sample = [cell for cell in cells.dropna().iloc[:5000].str.strip() if "," in cell and cell[-1:].isdigit()]
+def _decimal_commas(cells: pd.Series, layout: _Layout) -> float:
+    present = cells.dropna().iloc[:5000].str.strip()
+    sample = [cell for cell in present if "," in cell and cell[-1:].isdigit()]
     fitting = [cell for cell in sample if COMMA_DECIMAL.match(cell)]
-    if not fitting or len(fitting) < 0.5 * len(sample):
-        return False
+    if not fitting or len(fitting) < 0.5 * len(sample) or layout.decimal == ".":
+        return 0.0
     # In a comma-separated file "1,234" in quotes is one thousand; elsewhere it is a decimal comma, told in a note.
-    return separator != "," or any(not COMMA_THOUSANDS.match(cell) for cell in fitting)
+    if layout.separator == "," and all(COMMA_THOUSANDS.match(cell) for cell in fitting) and layout.decimal != ",":
+        return 0.0
+    return len(fitting) / len(present)
 
 
-def _sniff(lines: list[str], source: Source) -> _Layout:
+def _sniff(lines: list[str], source: Source, named: str | None = None) -> _Layout:
     """Separator and header from the first lines that are not empty."""
-    separator, width, best = ";", 1, 0.0
-    for candidate in SEPARATORS:
+    separator, width, best = named or ";", 1, 0.0
+    for candidate in [named] if named else SEPARATORS:
         body = _split(lines, candidate)[1:] or _split(lines, candidate)
         if candidate == " " and not all(NUMBER.match(cell) for row in body for cell in row):
             continue  # blanks separate numbers; inside texts and times they do not
@@ -485,14 +609,22 @@ def _sniff(lines: list[str], source: Source) -> _Layout:
     in_halves = separator == "," and width == 2 and len(first) == 1 and not _is_data(first[0], separator)
     if in_halves and all(len(row) == 2 and all(NUMBER.match(cell.strip()) for cell in row) for row in body):
         return _Layout(";", first, has_header=True)  # one column of numbers with decimal commas
+    pairs = [[first, *body][i] for i in range(len(body) + 1)]
+    if separator == "," and len(body) > 1 and all(len(row) == 2 and all(x.strip().isdigit() for x in row[1:])
+                                                 and NUMBER.match(row[0].strip()) for row in pairs):  # fmt: skip
+        fractions = [row[1].strip() for row in pairs]
+        if any(len(x) > 1 and x.startswith("0") for x in fractions) and all("." not in row[0] for row in pairs):
+            note = f"one column with decimal commas ({','.join(pairs[0])!r}); write a header to read two columns"
+            return _Layout(";", ["column_1"], has_header=False, notes=[note])
     if any(first) and all(_is_data(cell, separator) for cell in first if cell):
         return _Layout(separator, [f"column_{i + 1}" for i in range(width)], has_header=False)
-    if width == len(first) + 1 and not any(row[-1].strip() for row in body if len(row) == width):
-        first.append("")  # a separator ends each row, but not the header
+    more = width - len(first)
+    if more > 0 and not any("".join(row[-more:]).strip() for row in body if len(row) == width):
+        first += [""] * more  # separators end each row, but not the header
     if body and width > len(first):
         raise InputError(
             f"{source.label}: the first line has {len(first)} field{'s' * (len(first) != 1)}, the lines below have "
-            f"{width}; put the header, one name per column, on the first line"
+            f"{width}; put the header, one name per column, on the first line, or skip lines with --skip-rows"
         )
     refuse_repeats(first, source.label)
     return _Layout(separator, first, has_header=True)
@@ -530,7 +662,7 @@ def _pandas_parts(
         "names": names,
         "index_col": False,
         "skipinitialspace": True,
-        "na_values": MISSING,
+        "na_values": [*MISSING, *layout.na],
         "dtype": dtype,
         "encoding": encoding,
         "low_memory": False,
@@ -549,7 +681,9 @@ def _pandas_parts(
                     return
             if frame is None:
                 return
-            yield frame.drop(columns=[c for c in nameless if bool(frame[c].isna().all())])
+            frame = frame.drop(columns=[c for c in nameless if bool(frame[c].isna().all())])
+            frame.index = pd.RangeIndex(len(frame))
+            yield frame
 
 
 def _names(layout: _Layout) -> list[str]:

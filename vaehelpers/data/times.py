@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _cells, _is_text, _parse_numbers
+from vaehelpers.data.order import arrange, refuse_mixture, steps_of
 from vaehelpers.data.series import Times, to_nanoseconds
 from vaehelpers.data.tables import DATE, Table
 
@@ -24,13 +25,66 @@ NO_TIMES = "none"
 SAMPLE = 50
 
 
-TIME_NAMES = ("time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unix_time", "time_s", "time_ms")
+TIME_NAMES = (
+    "time", "timestamp", "datetime", "date", "ts", "epoch", "unixtime", "unix_time",
+    "time_s", "time_ms", "unix", "_time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns",
+    "timestamp_ms", "timestamp_s", "timestamp_ns", "time_us", "time_ns", "unix_ms", "datum", "zeit",
+    "tag", "day",
+)  # fmt: skip
 
 
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?$")
 
 
 _ZONE = r":\d{2}(?:[.,]\d+)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
+
+
+_EPOCHS = (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9))
+_FIRST_EPOCH, _LAST_EPOCH = 315_532_800, 4_102_444_800  # 1980 and 2100, in seconds since 1970
+_HOUR_NAMES = ("hour", "hr", "stunde", "heure", "hora", "uur")
+
+
+def epoch_unit(numbers: NDArray) -> str | None:
+    """Unit of times since 1970, by their size; None where they are none.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (n,)
+
+    Returns
+    -------
+    str or None
+        "s", "ms", "us" or "ns", where all numbers lie between the years 1980 and 2100.
+
+    Examples
+    --------
+    >>> epoch_unit(np.array([1_700_000_000_000, 1_700_000_060_000])), epoch_unit(np.array([0.0, 1.0]))
+    ('ms', None)
+    """
+    if not len(numbers):
+        return None
+    low, high = numbers.min(), numbers.max()
+    for unit, size in _EPOCHS:
+        if low >= _FIRST_EPOCH * size and high <= _LAST_EPOCH * size:
+            return unit
+    return None
+
+
+def _whole_days(axis: NDArray) -> pd.DatetimeIndex | None:
+    """Numbers like 20240131 as days."""
+    if not len(axis) or not np.all((axis >= 19_000_101) & (axis <= 21_001_231) & (axis % 1 == 0)):
+        return None
+    days = pd.to_datetime(pd.Series(axis.astype(np.int64).astype(str)), format="%Y%m%d", errors="coerce")
+    return None if days.isna().any() else _index(days)
+
+
+def _rising_times(table: Table, column: str) -> bool:
+    """Whether a column of some other name holds whole, rising numbers that read as days or seconds since 1970."""
+    cells = table.frame[column]
+    if cells.dtype.kind not in "iu" or len(cells) < 3:
+        return False
+    axis = cells.to_numpy()
+    return bool((np.diff(axis) > 0).all()) and (epoch_unit(axis) is not None or _whole_days(axis) is not None)
 
 
 # Times
@@ -46,14 +100,14 @@ def _find_times(table: Table, time: str | None, taken: set[str | None]) -> tuple
         if column is None:
             called = [c for c in free if c.strip().lower() in TIME_NAMES and _holds_numbers(table, c)]
             column = called[0] if called else None
+            if column is None:
+                column = next((c for c in free if _rising_times(table, c)), None)
             if column is not None:
                 table.notes.append(f"column {column!r} holds numbers and is read as the time axis")
     if column is None:
         return None, None, None
     clock = _find_clock(frame, column, taken)
-    axis = _parse_times(table, column, clock)
-    _check_increasing(table, column, axis)
-    return column, axis, clock
+    return column, _parse_times(table, column, clock), clock
 
 
 def _holds_dates(column: pd.Series) -> bool:
@@ -76,6 +130,10 @@ def _find_clock(frame: pd.DataFrame, column: str, taken: set[str | None]) -> str
     if not _is_text(days) or not days.head(1000).duplicated().any() or any(":" in cell for cell in _cells(days, 20)):
         return None
     for other in frame.columns:
+        hours = frame[other]
+        if other != column and other not in taken and str(other).strip().lower() in _HOUR_NAMES:  # noqa: SIM102
+            if hours.dtype.kind in "iu" and 0 <= hours.min() <= hours.max() <= 24:
+                return str(other)
         if other != column and other not in taken and _is_text(frame[other]):
             sample = _cells(frame[other], 20)
             if sample and all(_CLOCK.match(cell) for cell in sample):
@@ -84,13 +142,16 @@ def _find_clock(frame: pd.DataFrame, column: str, taken: set[str | None]) -> str
 
 
 def _parse_times(table: Table, column: str, clock: str | None) -> Times:
-    cells, source = table.frame[column], table.source
+    cells = table.frame[column]
     absent = cells.isna()
     if absent.any():
         row = int(np.argmax(absent.to_numpy()))
-        raise InputError(
-            f"{source.place(row)}: the time in column {column!r} is missing; fill it in, or remove the row"
-        )
+        raise InputError(f"{table.place(row)}: the time in column {column!r} is missing; fill it in, or remove the row")
+    return _in_zone(table, column, _parsed(table, column, clock))
+
+
+def _parsed(table: Table, column: str, clock: str | None) -> Times:
+    cells, source = table.frame[column], table.source
     if cells.dtype.kind == "M":
         return _index(cells)
     if clock is None and _holds_numbers(table, column):
@@ -98,9 +159,21 @@ def _parse_times(table: Table, column: str, clock: str | None) -> Times:
     if not _is_text(cells):
         raise InputError(f"column {column!r} of {source.label} holds {cells.dtype}, not times; choose another column")
     texts = cells.astype("str").str.strip()
+    if clock is not None and table.frame[clock].dtype.kind in "iu":
+        table.notes.append(f"times are column {column!r} with the hour from column {clock!r}")
+        hours = pd.to_timedelta(table.frame[clock].to_numpy(), unit="h")
+        days = _from_text(table, column, texts)
+        return to_nanoseconds(pd.DatetimeIndex(days + hours))
     if clock is not None:
         texts = texts + " " + table.frame[clock].astype("str").str.strip()
         table.notes.append(f"times are column {column!r} with the time of day from column {clock!r}")
+    return _from_text(table, column, texts)
+
+
+def _from_text(table: Table, column: str, texts: pd.Series) -> pd.DatetimeIndex:
+    known = _known_format(texts)
+    if known is not None:
+        return known
     try:
         # raises on a mixture of zones, and on any other format
         index = _index(pd.to_datetime(texts, format="ISO8601"))
@@ -110,6 +183,36 @@ def _parse_times(table: Table, column: str, clock: str | None) -> Times:
         raise
     except (ValueError, OverflowError):
         return _parse_dates(table, column, texts, zoned=_check_zones(table, column, texts))
+
+
+def _known_format(texts: pd.Series) -> pd.DatetimeIndex | None:
+    """Times as C and Unix write them, and months by name."""
+    if not texts.iloc[0][:1].isalpha():
+        return None
+    plain = texts.str.replace(r"\s+", " ", regex=True)
+    zoned = plain.str.contains(r" (?:UTC|GMT) ", regex=True)
+    for form in ("%a %b %d %H:%M:%S %Y", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y"):
+        times = pd.to_datetime(plain.str.replace(r" (UTC|GMT) ", " ", regex=True), format=form, errors="coerce")
+        if not times.isna().any():
+            return _index(times.dt.tz_localize("UTC") if zoned.all() else times)
+    return None
+
+
+def _in_zone(table: Table, column: str, axis: Times) -> Times:
+    """Times in the zone that the caller names."""
+    zone = table.choices.tz
+    if zone is None:
+        return axis
+    if not isinstance(axis, pd.DatetimeIndex):
+        raise InputError(f"column {column!r} holds numbers, which have no zone; leave out --tz (tz)")
+    if axis.tz is not None:
+        return axis.tz_convert(zone)
+    try:
+        return axis.tz_localize(zone, ambiguous="infer", nonexistent="shift_forward")
+    except (ValueError, TypeError, KeyError):
+        first = axis.tz_localize(zone, ambiguous=np.ones(len(axis), bool), nonexistent="shift_forward")
+        table.notes.append(f"times within the hour that comes twice in autumn are read as its first run ({zone})")
+        return first
 
 
 def _index(times: pd.Series) -> pd.DatetimeIndex:
@@ -125,11 +228,30 @@ def _parse_numeric_times(table: Table, column: str) -> Times:
     axis = cells.to_numpy() if cells.dtype.kind in "iuf" else _parse_numbers(cells, table)[0]
     if not np.isfinite(axis).all():
         row = int(np.argmin(np.isfinite(axis)))
-        raise InputError(f"{table.source.place(row)}: the time in column {column!r} is infinite; correct it")
-    if np.all((axis >= 19_000_101) & (axis <= 21_001_231) & (axis % 1 == 0)) and "date" in column.lower():
-        days = pd.to_datetime(pd.Series(axis.astype(np.int64).astype(str)), format="%Y%m%d", errors="coerce")
-        if not days.isna().any():
-            return _index(days)
+        raise InputError(f"{table.place(row)}: the time in column {column!r} is infinite; correct it")
+    days = _whole_days(axis)
+    if days is not None:
+        table.notes.append(
+            f"{column!r} is read as days ({int(axis[0])} is {days[0].date()}; --time none to keep numbers)"
+        )
+        return days
+    unit = epoch_unit(axis)
+    if unit is not None:
+        if axis.dtype.kind == "f" and (axis % 1 == 0).all() and unit != "ns":
+            axis = axis.astype(np.int64)
+        size = dict(_EPOCHS)[unit]
+        if axis.dtype.kind in "iu":
+            moments = axis.astype(np.int64) * (10**9 // size)
+        else:
+            whole = np.floor(axis)
+            moments = whole.astype(np.int64) * (10**9 // size)
+            moments += np.round((axis - whole) * 1e6).astype(np.int64) * max(1, 10**9 // size // 10**6)
+        index = pd.DatetimeIndex(moments, tz="UTC")
+        table.notes.append(
+            f"{column!r} is read as {unit} since 1970, UTC ({table.frame[column].iloc[0]} is {index[0]}; "
+            "--time none to read rows without times)"
+        )
+        return index
     return axis
 
 
@@ -142,7 +264,7 @@ def _check_zones(table: Table, column: str, texts: pd.Series) -> bool:
     if zones.isna().any():
         with_zone, without = int(np.argmax(zones.notna().to_numpy())), int(np.argmax(zones.isna().to_numpy()))
         raise InputError(
-            f"{table.source.place(max(with_zone, without))}: the times in column {column!r} are in mixed zones "
+            f"{table.place(max(with_zone, without))}: the times in column {column!r} are in mixed zones "
             f"({texts.iloc[without]!r} has none, {texts.iloc[with_zone]!r} has one); write all with an offset, or none"
         )
     offsets = {zone: _offset_minutes(zone) for zone in seen}
@@ -154,7 +276,7 @@ def _check_zones(table: Table, column: str, texts: pd.Series) -> bool:
         return True
     row = int(np.argmax((zones != zones.iloc[0]).to_numpy()))
     raise InputError(
-        f"{table.source.place(row)}: the times in column {column!r} are in mixed zones "
+        f"{table.place(row)}: the times in column {column!r} are in mixed zones "
         f"({', '.join(str(zone) for zone in seen[:4])}); write all in one zone, best UTC"
     )
 
@@ -185,11 +307,11 @@ def _parse_dates(table: Table, column: str, texts: pd.Series, zoned: bool) -> pd
         row = int(np.argmax(best.isna().to_numpy()))
         if best.isna().all():
             raise InputError(
-                f"{table.source.place(row)}: column {column!r} holds {texts.iloc[row][:40]!r}, which is not a time; "
-                f"write times as 2024-01-31 13:45:00, or read without times (time={NO_TIMES})"
+                f"{table.place(row)}: column {column!r} holds {texts.iloc[row][:40]!r}, which is not a time; "
+                f"write times as 2024-01-31 13:45:00, or read without times (--time {NO_TIMES})"
             )
         raise InputError(
-            f"{table.source.place(row)}: {texts.iloc[row][:40]!r} in column {column!r} is not a time like those before "
+            f"{table.place(row)}: {texts.iloc[row][:40]!r} in column {column!r} is not a time like those before "
             f"it; correct it"
         )
     order, times = min(readable.items(), key=lambda item: (_unevenness(item[1]), item[0] == "day first"))
@@ -209,35 +331,53 @@ def _unevenness(times: pd.Series) -> float:
 
 
 def _check_increasing(table: Table, column: str, axis: Times, ahead: int = 0) -> None:
-    """Refuse times that do not increase. The first `ahead` of them stand in front of the table's own."""
-    if isinstance(axis, pd.DatetimeIndex):
-        steps, is_wall_clock = np.diff(axis.asi8), axis.tz is None
-    else:
-        steps, is_wall_clock = np.diff(axis.astype(np.float64)), False
-    bad = np.flatnonzero(steps <= 0) + 1
+    """Refuse times that go back. The first `ahead` of them stand in front of the table's own."""
+    steps = steps_of(axis)
+    is_wall_clock = isinstance(axis, pd.DatetimeIndex) and axis.tz is None
+    if not (steps <= 0).any():
+        return
+    bad = np.flatnonzero(steps < 0) + 1
     if not len(bad):
         return
-    if is_wall_clock and _clock_set_back(steps, bad):
-        row = int(bad[0])
-        place = table.source.place(row - ahead).split(": ")[-1]
+    row = int(bad[0])
+    if is_wall_clock and _clock_set_back(steps, np.flatnonzero(steps <= 0) + 1):
+        place = table.place(max(row - ahead, 0)).split(": ")[-1]
         table.notes.append(
             f"the clock was set back an hour before {place} ({axis[row - 1]} is followed by "
-            f"{axis[row]}): rows are kept in order"
+            f"{axis[row]}): rows are kept in order (--tz ZONE to choose otherwise)"
         )
         return
-    row = int(bad[0])
     before, now = str(axis[row - 1]), str(axis[row])
-    if steps[row - 1] == 0:
-        what = f"the time {now} in column {column!r} is there twice"
-        way_out = "keep one row per time"
-    else:
-        what = f"times do not increase in column {column!r}: {before} is followed by {now}"
-        way_out = "sort the rows by time"
     more = f" ({len(bad):,} such rows)" if len(bad) > 1 else ""
     raise InputError(
-        f"{table.source.place(row - ahead)}: {what}{more}; {way_out}, or read them in order without times "
-        f"(time={NO_TIMES})"
+        f"{table.place(max(row - ahead, 0))}: times do not increase in column {column!r}: {before} is followed by "
+        f"{now}{more}; sort the rows by time (--sort, sort=True), or read them as they are (--time {NO_TIMES})"
     )
+
+
+def settle_order(
+    table: Table, column: str, axis: Times, taken: set[str | None]
+) -> tuple[Times, NDArray[np.int64] | None]:
+    """Bring rows into the order of time, or refuse them; see `vaehelpers.data.order`."""
+    steps = steps_of(axis)
+    if not (steps <= 0).any():
+        return axis, None
+    refuse_mixture(table, column, axis, taken)
+    back = np.flatnonzero(steps < 0)
+    choices = table.choices
+    if len(back) and not choices.sort:
+        usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0
+        after = steps[back[back + 1 < len(steps)] + 1]
+        before = steps[back[back > 0] - 1]
+        calm = bool((after <= 1.5 * usual).all() and (before <= 1.5 * usual).all())
+        few = len(axis) >= 10 * (len(back) + 1) and calm
+        reverse = bool((steps <= 0).all()) and len(axis) > 2
+        is_wall_clock = isinstance(axis, pd.DatetimeIndex) and axis.tz is None
+        set_back = is_wall_clock and _clock_set_back(steps, np.flatnonzero(steps <= 0) + 1)
+        if set_back or not (few or reverse):
+            _check_increasing(table, column, axis)
+            return axis, None
+    return arrange(table, column, axis, choices, overlapping=True)
 
 
 def _clock_set_back(steps: NDArray[np.int64], bad: NDArray[np.int64]) -> bool:

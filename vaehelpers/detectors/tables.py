@@ -40,10 +40,13 @@ def scores_frame(data: Series, scores: np.ndarray, p_values: np.ndarray, flags: 
 
     taken = {"time", "score", "p_value", "flag"}
     frame: dict[str, Any] = {"time": np.arange(data.n) if data.times is None else data.times}
+    if data.given_times is not None:
+        frame["time"] = data.given_times.to_numpy()
+    values = data.values if data.given_values is None else data.given_values
     for position, column in enumerate(data.columns):
         name = str(column)
         while name in taken or name in frame:
             name = f"value_{name}"
-        frame[name] = data.values[:, position]
+        frame[name] = values[:, position]
     frame |= {"score": scores, "p_value": p_values, "flag": np.asarray(flags).astype(np.int8)}
     return pd.DataFrame(frame)
