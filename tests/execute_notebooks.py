@@ -4,7 +4,7 @@ Outputs and execution counts are kept, since nbval compares them; timestamps, ve
 dropped, so that a second run of an unchanged notebook leaves the same bytes. A notebook that raises, writes to stderr,
 or grows too large is refused and left as it was.
 
-    python tests/execute_notebooks.py                     # all of notebooks/ and notebooks/solutions/
+    python tests/execute_notebooks.py                     # all of notebooks/, its appendices and its solutions
     python tests/execute_notebooks.py notebooks/03*.ipynb
     python tests/execute_notebooks.py --check             # execute nothing, say what is not as it should be
 """
@@ -96,11 +96,11 @@ def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Execute and normalize notebooks in place.")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/ and notebooks/solutions/")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: notebooks/, appendices, solutions")
     parser.add_argument("--check", action="store_true", help="execute nothing; say what is not as it should be")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for one cell (default 600)")
     options = parser.parse_args(arguments)
-    folders = (ROOT / "notebooks", ROOT / "notebooks" / "solutions")
+    folders = (ROOT / "notebooks", ROOT / "notebooks" / "appendices", ROOT / "notebooks" / "solutions")
     paths = options.notebooks or [path for folder in folders for path in sorted(folder.glob("*.ipynb"))]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")

@@ -2,9 +2,11 @@
 
     python tests/mutate.py [MUTATION ...] [--keep-going]
 
-Every mutation is one changed line in a copy of the package, put ahead of the real one by PYTHONPATH. The notebooks run
-under nbval as in `make nbval`, likely ones first, until one turns red. A mutation that no notebook notices fails the
-run: then a lesson claims something that no cell holds. Minutes, so not a part of `make test`.
+Every mutation is one changed line in a copy of the package, put ahead of the real one by PYTHONPATH, or one changed
+line in a copy of a lesson (its module then begins with notebooks/): a mistake that its author could have made, and in
+some cases once did. The notebooks run under nbval as in `make nbval`, likely ones first, until one turns red. A
+mutation that no notebook notices fails the run: then a lesson claims something that no cell holds. Minutes, so not a
+part of `make test`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 NBVAL = [
@@ -30,7 +33,7 @@ NBVAL = [
 
 @dataclass(frozen=True)
 class Mutation:
-    """One line of the package, and the fault to put there."""
+    """One line of the package or of a lesson, and the fault to put there."""
 
     name: str
     module: str
@@ -96,7 +99,106 @@ MUTATIONS = (
         "self.fit(x); x -= self.mean_",
         ("01_windowing", "10_bug_museum"),
     ),
+    Mutation(
+        "sampling left out of the loss: z is the mean in training",
+        "model",
+        "if z is None:\n            z = self.sampling([mu, log_var], training=training)",
+        "if z is None:\n            z = self.sampling([mu, log_var], training=False)",
+        ("03_sampling", "04_loss"),
+    ),
+    Mutation(
+        "loss layer: error averaged over the window, not summed",
+        "negative_elbo",
+        "return ops.sum(gaussian_nll(windows, rebuilt, self.noise), axis=(1, 2))",
+        "return ops.mean(gaussian_nll(windows, rebuilt, self.noise), axis=(1, 2))",
+        ("00_start_here",),
+    ),
+    Mutation(
+        "loss layer: no KL divergence",
+        "negative_elbo",
+        "self.add_loss(ops.mean(self.nll(windows, rebuilt) + self.beta * kl_divergence(mu, log_var)))",
+        "self.add_loss(ops.mean(self.nll(windows, rebuilt)))",
+        ("00_start_here",),
+    ),
+    Mutation(
+        "every latent dimension counts as active",
+        "losses",
+        "return means.var(axis=0) > threshold",
+        "return means.var(axis=0) >= 0",
+        ("04_loss",),
+    ),
+    Mutation(
+        "warm-up that is over at once",
+        "losses",
+        "share = min(max(step / self.steps, 0.0), 1.0)",
+        "share = 1.0",
+        ("04_loss",),
+    ),
+    Mutation(
+        "windows to points: 'last' takes the middle",
+        "windows",
+        'target = self.timesteps - 1 if self.how == "last" else self.timesteps // 2',
+        "target = self.timesteps // 2",
+        ("01_windowing",),
+    ),
+    Mutation(
+        "hits counted inside the label only",
+        "notebooks/01_windowing",
+        "tolerant = [np.flatnonzero(flags[first : last + 1 + HOUR]) for _, first, last in events]",
+        "tolerant = [np.flatnonzero(flags[first : last + 1]) for _, first, last in events]",
+        (),
+    ),
+    Mutation(
+        "rules compared at unequal false alarms",
+        "notebooks/01_windowing",
+        "limits = {how: np.quantile(points[how][far], 0.999) for how in rules}",
+        "limits = {how: np.quantile(points[how], 0.99) for how in rules}",
+        (),
+    ),
+    Mutation(
+        "feedback judged with the truth at hand",
+        "notebooks/02_repeat_vector",
+        "outputs = model.decode(mu, targets=windows, training=True) if truth else model.decode(mu)",
+        "outputs = model.decode(mu, targets=windows, training=True)",
+        (),
+    ),
+    Mutation(
+        "flags that differ counted twice",
+        "notebooks/03_sampling",
+        "lost = np.sum(flags[0] & ~flags[1]) / flags[0].sum()",
+        "lost = np.sum(flags[0] != flags[1]) / flags[0].sum()",
+        (),
+    ),
+    Mutation(
+        "sampling left out of a comparison of losses",
+        "notebooks/04_loss",
+        "drawn = np.mean([nll(model.sampling([mu, log_var], training=True)) for _ in range(draws)])",
+        "drawn = nll(mu)",
+        (),
+    ),
+    Mutation(
+        "score function without its baseline",
+        "notebooks/appendices/A1_score_function",
+        '"baseline 2d": (f - 2 * d) * eps[:, 0]',
+        '"baseline 2d": f * eps[:, 0]',
+        (),
+    ),
 )
+
+
+def mutated_lesson(mutation: Mutation, folder: Path) -> Path:
+    """Copy notebooks and docs, put the fault into the copy of one lesson, and return its path."""
+    for name in ("notebooks", "docs", "vaehelpers"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    path = folder / f"{mutation.module}.ipynb"
+    lesson = nbformat.read(path, as_version=4)
+    cells = [cell for cell in lesson.cells if cell.cell_type == "code"]
+    if sum(cell.source.count(mutation.line) for cell in cells) != 1:
+        raise click.ClickException(f"{mutation.name}: {path.name} does not hold exactly once: {mutation.line}")
+    for cell in cells:
+        cell.source = cell.source.replace(mutation.line, mutation.fault)
+    nbformat.write(lesson, path)
+    return path
 
 
 def mutated(mutation: Mutation, folder: Path) -> Path:
@@ -150,10 +252,13 @@ def main(names: tuple[str, ...], keep_going: bool) -> None:
     for mutation in chosen:
         begin, caught = time.monotonic(), []
         with tempfile.TemporaryDirectory() as place:
-            package = mutated(mutation, Path(place))
+            if mutation.module.startswith("notebooks/"):
+                package, paths = Path(place), [mutated_lesson(mutation, Path(place))]
+            else:
+                package, paths = mutated(mutation, Path(place)), notebooks(mutation.first)
             if not loaded_from(package):
                 raise click.ClickException("Python does not take the mutated copy; is PYTHONPATH ignored?")
-            for path in notebooks(mutation.first):
+            for path in paths:
                 cell = red_cell(path, package)
                 if cell is not None:
                     caught.append(f"`{path.stem}`, cell {cell}")

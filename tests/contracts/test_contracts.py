@@ -436,7 +436,10 @@ def test_each_exhibit_is_caught_for_the_right_reason_and_no_other(number):
     report = check_vae(exhibit.kind(), skip=skip, draws=100)
     assert {failure.name for failure in report.failures} == exhibit.caught_by, str(report)
     unmade = {result.name for result in report.skipped} - skip
-    assert unmade <= {"noise_between_dimensions", "elbo_linear_gaussian"}, str(report)
+    allowed = {"noise_between_dimensions", "elbo_linear_gaussian"}
+    if "shapes" in exhibit.caught_by:  # no likelihood can be compared with reconstructions of another shape
+        allowed |= {"likelihood", "likelihood_at_scoring"}
+    assert unmade <= allowed, str(report)
 
 
 def test_there_are_at_least_eight_exhibits_and_each_check_of_a_published_fault_is_used():

@@ -19,8 +19,9 @@ def functions_of(model: Any) -> VAEFunctions:
 
     Parameters
     ----------
-    model : LSTMVAE, Detector, VAEFunctions, or an object whose method ``functions()`` returns a VAEFunctions
-        One's own model can learn to be checked by that one method.
+    model : LSTMVAE, keras.Model, Detector, VAEFunctions, or an object whose method ``functions()`` returns one
+        A ``keras.Model`` with an encoder and a decoder, or with layers of the usual names, is taken apart by
+        `keras_adapter.keras_functions`. Any other model can learn to be checked by the method ``functions``.
 
     Returns
     -------
@@ -47,9 +48,14 @@ def functions_of(model: Any) -> VAEFunctions:
         return _functions_of_model(model)
     if hasattr(model, "decision_function"):
         return _functions_of_detector(model)
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(model, keras.Model):
+        from vaehelpers.contracts.keras_adapter import keras_functions
+
+        return keras_functions(model)
     raise InputError(
-        f"cannot check a {type(model).__name__}; give an LSTMVAE, a fitted Detector, or write the functions of the "
-        "model down in a VAEFunctions"
+        f"cannot check a {type(model).__name__}; give an LSTMVAE, a keras.Model, a fitted Detector, or write the "
+        "functions of the model down in a VAEFunctions"
     )
 
 

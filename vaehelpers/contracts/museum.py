@@ -1,10 +1,12 @@
-"""The bug museum: small VAEs that are wrong on purpose, each with one fault that stands in published code.
+"""The bug museum: small VAEs that are wrong on purpose, each with one fault.
 
 **Use nothing of this but `ToyVAE`, and not even that for work.** Every other class overrides one or two methods of it
-with a fault rebuilt from a public repository (in our own words; the place is named), so that notebook 10 and the tests
-can show which contract of `vaehelpers.contracts` catches it. The right building blocks are in `vaehelpers.model`.
+with a fault that was read in a public repository or in the question (rebuilt in our own words; the place is named), so
+that notebook 10 and the tests can show which contract of `vaehelpers.contracts` catches it. One fault is our own, and
+says so. The right building blocks are in `vaehelpers.model`.
 
-What was published where was found by reading; nobody's code was run, and the faults may have been mended since.
+What was published where was found by reading, at the commit that is named; nobody's code was run, and later versions
+may be right.
 """
 
 from __future__ import annotations
@@ -450,6 +452,11 @@ class MinimumRule(ToyVAE):
 
     aggregate = "min"
 
+    def per_step_score(self, x: Any) -> Any:
+        """The mean absolute error of the whole window, at each of its steps."""
+        whole = ops.mean(ops.abs(x - self.decode(self.encode(x)[0])), axis=1)  # (B, 1)
+        return ops.repeat(whole, self.timesteps, axis=1)
+
     def windows_to_points(self, per_step: np.ndarray, starts: np.ndarray, n: int) -> np.ndarray:
         """The minimum of all windows that cover a row: (W, T) to (n,)."""
         scores = np.full(n, np.inf)
@@ -516,13 +523,17 @@ class Exhibit:
     kind : type
         The subclass of `ToyVAE`.
     where : str
-        Repository and file, with the thread that confirms it where there is one; else found by reading.
+        Repository, file and commit that were read, or the question, or "our own" where nobody published it.
     fault : str
         The fault in one line.
     caught_by : frozenset of str
         The checks of `vaehelpers.contracts.CHECKS` that fail, all others passing or skipped.
     mended : callable, default ToyVAE
         Makes the same VAE without the fault, for comparison; takes ``seed=``.
+    confirmed : str, default ""
+        The thread that says the same, and its date. Empty: found by reading, by us alone.
+    differs : str, default ""
+        What the rebuild leaves out or does otherwise.
     """
 
     kind: type[ToyVAE]
@@ -530,43 +541,55 @@ class Exhibit:
     fault: str
     caught_by: frozenset[str]
     mended: Callable[..., ToyVAE] = ToyVAE
+    confirmed: str = ""
+    differs: str = ""
 
 
-# in the order in which notebook 10 shows them
+# in the order in which notebook 10 shows them; commits are those of the stored versions that were read
 EXHIBITS: tuple[Exhibit, ...] = (
     Exhibit(
         NoExponential,
-        "twairball/keras_lstm_vae, lstm_vae/vae.py (issue #4, open); copied in sintel-dev/Orion, primitives/vae.py",
+        "twairball/keras_lstm_vae, lstm_vae/vae.py, line 46, commit 94774c9 (2018 or earlier)",
         "z = mu + log_sigma * eps, no exp, while the KL term reads log_sigma as log-variance",
         frozenset({"sampling_moments", "elbo_linear_gaussian"}),
+        confirmed="twairball/keras_lstm_vae issue 4 (2018-02-18) says so; sintel-dev/Orion, orion/primitives/vae.py, "
+        "commit 277ad9b, cites the file and has the same line",
+        differs="theirs has LSTMs, and averages both terms of the loss",
     ),
     Exhibit(
-        DecoderVarianceAsMean,
-        "TimeEval/TimeEval-algorithms, lstm_vae/src/model.py (issue #19, open)",
-        "loss_function(x, logvar, mu, logvar): the decoder's log-variance is the reconstruction, KL of decoder outputs",
-        frozenset({"likelihood", "likelihood_at_scoring", "elbo_linear_gaussian", "objective"}),
+        FixedNoiseShape,
+        "the question; wiseodd/generative-models, VAE/vanilla_vae/vae_keras.py, commit 09ae1fe: (m, n_z), m = 50",
+        "eps = K.random_normal(shape=(50, 1)): only batches of exactly 50",
+        frozenset({"partial_last_batch"}),
+        functools.partial(ToyVAE, latent_dim=1),
+        confirmed="keras-team/keras pull request 7716 (2017-08-22) removes the same fault from Keras's own example",
+        differs="nothing but the size",
     ),
     Exhibit(
-        LatentLayersNotSaved,
-        "sintel-dev/Orion, orion/primitives/vae.py, __getstate__ (reading; a sibling in AER was issue #302)",
-        "the saved state drops the model that holds the layers of mu and log_sigma",
-        frozenset({"save_load_fresh_process"}),
+        BroadcastNoise,
+        "our own: a hasty repair of the line above; we know of no publication",
+        "eps of shape (1, d): every sample of a batch gets the same noise, without an error",
+        frozenset({"noise_between_rows"}),
     ),
     Exhibit(
         CapacityZero,
-        "yzhao062/pyod 3, pyod/models/vae.py (reading)",
+        "yzhao062/pyod, pyod/models/vae.py, commit 64242b3 (the PyTorch version)",
         "clamp(kl, 0, capacity) with capacity = 0 by default: the KL term is always 0",
         frozenset({"kl_closed_form", "kl_monte_carlo", "elbo_linear_gaussian"}),
+        differs="theirs clamps the mean over the batch; with a capacity of 0 that is the same",
     ),
     Exhibit(
         SoftplusLogVariance,
-        "Danyleb/Variational-Lstm-Autoencoder, model.py (reading; the same class of fault: RasmussenLab/vamb#182)",
+        "RasmussenLab/vamb, vamb/encode.py, line 213, commit 9c9af8c (2019)",
         "softplus(...) used as a log-variance: sigma is never below 1",
         frozenset({"posterior_can_narrow"}),
+        confirmed="RasmussenLab/vamb pull request 182 (2023-06-06) and wohlert/semi-supervised-pytorch issue 16 "
+        "(2019-04-26), where the author agrees",
+        differs="theirs bins DNA sequences, not time series",
     ),
     Exhibit(
         FlippedSignAndSeenTest,
-        "paya54, lstm_vae.py (reading; NaN losses reported in paya54#4)",
+        "paya54/Anomaly_Detect_LSTM_VAE, lstm_vae.py, commit b93e2c6",
         "the sign of the KL term is flipped; the scaler is fitted on all data",
         frozenset(
             {
@@ -577,55 +600,69 @@ EXHIBITS: tuple[Exhibit, ...] = (
                 "test_scaled_by_train",
             }
         ),
+        differs="theirs also has (1 - mu)^2 in the KL term and minus log sigma in the likelihood; ours has neither",
+    ),
+    Exhibit(
+        DecoderVarianceAsMean,
+        "TimeEval/TimeEval-algorithms, lstm_vae/src/model.py, line 125, commit 6d9d884",
+        "loss_function(x, logvar, mu, logvar): the decoder's log-variance is the reconstruction, KL of decoder outputs",
+        frozenset({"likelihood", "likelihood_at_scoring", "elbo_linear_gaussian", "objective"}),
+        confirmed="TimeEval/TimeEval-algorithms issue 19 (2023-07-27) quotes the call",
+        differs="theirs has a z at each time step, and a support vector regression that predicts the score from z",
     ),
     Exhibit(
         HalvedTwice,
-        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/base.py and its notebook (reading)",
+        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/base.py, commit 0bf00d1, and its notebook",
         "training minimises SSE / (4 sigma^2), scoring ranks by SSE / sigma^2",
         frozenset({"likelihood", "likelihood_at_scoring", "elbo_linear_gaussian"}),
-    ),
-    Exhibit(
-        FixedNoiseShape,
-        "the question itself; twairball/keras_lstm_vae#9, keras-team/keras#5255",
-        "eps = K.random_normal(shape=(50, 1)): only batches of exactly 50",
-        frozenset({"partial_last_batch"}),
-        functools.partial(ToyVAE, latent_dim=1),
-    ),
-    Exhibit(
-        BroadcastNoise,
-        "a hasty mend of the line above",
-        "eps of shape (1, d): every sample of a batch gets the same noise, without an error",
-        frozenset({"noise_between_rows"}),
+        differs="theirs has convolutions and an LSTM behind the VAE; with a learned sigma the factor would be "
+        "absorbed, with the fixed sigma of its configuration it is not",
     ),
     Exhibit(
         OneNumberOut,
-        "the question itself: the last LSTM(1) without return_sequences",
+        "the question: the last LSTM(1) without return_sequences",
         "the decoder returns (batch, 1) where a window is (100, 1)",
         frozenset({"shapes"}),
+        differs="ours is dense, and keeps the last step of a whole window",
     ),
     Exhibit(
         EdgesNeverScored,
-        "keras-team/keras-io, timeseries_anomaly_detection.py (keras-io#368)",
+        "keras-team/keras-io, examples/timeseries/timeseries_anomaly_detection.py, commit 3aca056 (2020)",
         "the rule from windows to points forgets the last window; the first and last T - 1 rows are never flagged",
         frozenset({"points_counted_once", "every_row_scored"}),
         MinimumRule,
+        differs="theirs is a convolutional autoencoder without z, and its rule combines flags of windows; the "
+        "minimum of their errors is the same rule before a threshold",
     ),
     Exhibit(
         HistoryDropped,
-        "salesforce/Merlion, merlion/models/anomaly/vae.py and lstm_ed.py (reading)",
+        "salesforce/Merlion, merlion/models/anomaly/vae.py, read in the mirror WildGenie/Merlion, commit 5bc79c0; the "
+        "earlier versions 0766dfc (2021) and 99455e9 (2022) have it right",
         "an inverted `if time_series_prev is None`: the rows before the series are never prepended",
         frozenset({"history_is_used"}),
+        differs="theirs fills the rows before the first whole window with its score",
     ),
     Exhibit(
         TestScaledByItself,
-        "NetManAIOps/OmniAnomaly, omni_anomaly/utils.py (reading)",
+        "NetManAIOps/OmniAnomaly, omni_anomaly/utils.py, commit 3da9a2e (2019)",
         "the test part is min-max scaled on itself",
         frozenset({"test_scaled_by_train"}),
+        confirmed="NetManAIOps/OmniAnomaly issue 39 (2021-08-06) says so",
+        differs="theirs scales to [0, 1]",
     ),
     Exhibit(
         RandomSplit,
-        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/ (reading)",
+        "lin-shuyu/VAE-LSTM-for-anomaly-detection, codes/base.py and codes/data_loader.py, commit 0bf00d1",
         "overlapping windows are split at random into training and validation",
         frozenset({"split_without_overlap"}),
+        differs="theirs holds back 10%, ours 20%",
+    ),
+    Exhibit(
+        LatentLayersNotSaved,
+        "sintel-dev/Orion, orion/primitives/vae.py, __getstate__, commit 277ad9b",
+        "the saved state drops the model that holds the layers of mu and log_sigma",
+        frozenset({"save_load_fresh_process"}),
+        confirmed="for a sibling, AER: sintel-dev/Orion issue 302 (2022-06-21), repaired by pull request 304",
+        differs="theirs is loud: predict fails for want of an attribute; the quiet form is ours",
     ),
 )

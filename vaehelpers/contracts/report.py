@@ -83,8 +83,8 @@ def check_vae(
 
     Parameters
     ----------
-    model : LSTMVAE, Detector or VAEFunctions
-        What to check: one of ours, or any model's functions.
+    model : LSTMVAE, Detector, keras.Model or VAEFunctions
+        What to check: one of ours, a Keras model (see `functions_of`), or any model's functions.
     checks : iterable of str, optional
         Names of the checks to make. Default: all of `CHECKS`.
     skip : iterable of str, default ()

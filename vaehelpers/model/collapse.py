@@ -219,7 +219,7 @@ def collapse_report(mu: ArrayLike, log_var: ArrayLike, *, threshold: float = 0.0
     advice: list[str] = []
     if not alive:
         advice = [
-            "warm the KL up over more steps (linear_warmup), or lower beta",
+            "lower beta; a warm-up of the KL (linear_warmup) speeds up a slow start and does not move the minimum",
             "sum the NLL over time and variables: its mean multiplies beta by timesteps * n_features",
             "give free bits (0.1 to 0.5 nats per dimension)",
             "use the likelihood 'gaussian', whose variance adapts; a fixed variance that is too large switches z off",

@@ -1,0 +1,74 @@
+"""What every lesson owes its reader: an answer first, drawings, words for pictures, a way to run it elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "notebooks"
+LESSONS = sorted([*ROOT.glob("0[0-4]_*.ipynb"), *ROOT.glob("appendices/A*.ipynb")])
+
+
+def parts(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [c for c in cells if c.cell_type == "code"], [c.source for c in cells if c.cell_type == "markdown"]
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    return request.param
+
+
+def test_lessons_are_found():
+    assert len(LESSONS) >= 6
+
+
+def test_one_parameters_cell_says_what_to_install(lesson):
+    code, _ = parts(lesson)
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert [cell.source for cell in tagged] == [code[0].source]
+    assert "install: bool = False" in code[0].source
+    assert "source: str =" in code[0].source
+    assert code[1].source == "if install:\n    %pip install --quiet {source}"
+
+
+def test_answer_comes_first_and_the_page_can_be_taken_along(lesson):
+    _, words = parts(lesson)
+    assert re.match(r"# \S+ · .+\n\n> \*\*", words[0]), "a title, then the answer in bold"
+    assert re.search(r"\d", words[0].split("\n\n")[1]), "with its number"
+    assert f"]({lesson.name})" in words[0]
+
+
+def test_exercises_fold_their_answers_away(lesson):
+    _, words = parts(lesson)
+    last = words[-1]
+    assert "## Exercises" in last
+    assert last.index("<details><summary>") > last.index("3. **Extend.**")
+    assert last.rstrip().endswith("</details>")
+
+
+def test_cells_are_short_and_checked_and_print_no_verdicts(lesson):
+    code, _ = parts(lesson)
+    assert max(cell.source.count("\n") + 1 for cell in code) <= 20
+    checked = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert len(checked) >= 4
+    for cell in code:
+        for output in cell.outputs:
+            assert not re.search(r"\b(True|False)\b", output.get("text", "")), cell.source[:60]
+
+
+def test_every_figure_has_words(lesson):
+    code, _ = parts(lesson)
+    pictures = [out for cell in code for out in cell.outputs if "image/png" in out.get("data", {})]
+    assert len(pictures) >= 2
+    for picture in pictures:
+        assert len(picture.metadata["image/png"]["alt"].split()) >= 8
+
+
+def test_links_to_files_lead_somewhere(lesson):
+    _, words = parts(lesson)
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", "\n".join(words)):
+        assert (lesson.parent / target).exists(), target
