@@ -24,7 +24,7 @@ MODULES = sorted(
     if path.name not in ("__init__.py", "__main__.py")
 )
 LONGEST = 800  # lines of a file
-MOST_PUBLIC = 160
+MOST_PUBLIC = 200
 
 
 def path_of(module):

@@ -282,6 +282,17 @@ def scale_name(kind: str, width: int) -> str:
 def scale_reach(timesteps: int, scales: tuple[tuple[str, int], ...] = SCALES) -> dict[str, int]:
     """How many rows share data with one score, for each scale: the smoothing, and two windows for window errors.
 
+    Parameters
+    ----------
+    timesteps : int
+        Rows of a window.
+    scales : tuple of (str, int), default `SCALES`
+
+    Returns
+    -------
+    dict of str to int
+        Rows, by the names that `time_scales` gives.
+
     Examples
     --------
     >>> scale_reach(100)["row 5"], scale_reach(100)["window 25"]

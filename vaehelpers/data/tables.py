@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import csv
 import difflib
+import functools
 import gzip
 import io
 import lzma
@@ -554,7 +555,7 @@ def _above(lines: list[str], separator: str | None) -> int:
         counts = Counter(len(row) for row in rows[len(rows) // 2 :])
         width, count = counts.most_common(1)[0] if counts else (1, 0)
         if width > 1 and count > 0.8 * (len(rows) - len(rows) // 2) and len(rows) == len(lines):
-            return shapes.preamble(rows, width, lambda cell, mark=candidate: _is_data(cell, mark))
+            return shapes.preamble(rows, width, functools.partial(_is_data, separator=candidate))
     return 0
 
 

@@ -145,6 +145,17 @@ class BaseDetector(BaseEstimator):
     `predict` gives 1 for anomalous rows and 0 for others, as PyOD does, not -1 and 1: therefore `OutlierMixin` of
     scikit-learn is no base. `score_samples` has scikit-learn's sign (higher is more normal). There is no quality
     without labels, so that `GridSearchCV` needs ``scoring=vus_pr_scorer``.
+
+    Examples
+    --------
+    >>> class Distance(BaseDetector):
+    ...     def _fit(self, values, given, progress):
+    ...         self.scaler_ = Scaler().fit(values)
+    ...
+    ...     def _points(self, prepared, progress):
+    ...         return np.abs(prepared.whole).sum(axis=1)
+    >>> Distance(timesteps=2, smooth=1).fit([0.0, 2.0, 0.0, 2.0]).decision_function([1.0, 3.0])
+    array([0., 2.])
     """
 
     own: ClassVar[tuple[Parameter, ...]] = ()
