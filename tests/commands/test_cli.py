@@ -60,22 +60,18 @@ def refused(capsys, arguments, *words, status=2):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_fast_and_imports_nothing_heavy(command):
+def test_help_imports_nothing_but_click(command):
+    """What makes help slow is what it imports; seconds would depend on what else the machine does."""
     code = (
-        "import sys; from vaehelpers.commands import run; status = run(sys.argv[1:]);"
-        "heavy = {'tensorflow', 'keras', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules);"
-        "print('HEAVY', sorted(heavy)); sys.exit(status)"
+        "import sys; before = set(sys.modules); from vaehelpers.commands import run; status = run(sys.argv[1:]);"
+        "loaded = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names;"
+        "print('LOADED', *sorted(loaded)); sys.exit(status)"
     )
-    best = np.inf
-    for _ in range(3):  # other processes may be busy: the fastest of three counts
-        begin = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True)
-        best = min(best, time.perf_counter() - begin)
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: vaehelpers")
-    assert "HEAVY []" in done.stdout
+    assert done.stdout.splitlines()[-1] == "LOADED click lazy_loader vaehelpers"
     assert done.stderr == ""
-    assert best < 0.5
 
 
 def test_no_command_shows_help_and_is_bad_usage(capsys):
@@ -384,6 +380,10 @@ def test_a_harmed_detector_folder_is_refused_and_runs_nothing(detector, capsys, 
     harm(detector)
     refused(capsys, ["score", detector, good, "--out", "scores.csv"])
     assert not Path("owned").exists()
+    if harm is tampered:  # the words that were refused do leave the witness, where somebody runs them
+        planted = json.loads((Path(detector) / "detector.json").read_text())["settings"]["encoder"]
+        subprocess.run([sys.executable, "-c", planted], check=True)
+        assert Path("owned").exists()
 
 
 def test_interrupted_fit_keeps_the_best_so_far(fitted, place, capsys, good, monkeypatch):

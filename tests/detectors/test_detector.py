@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import importlib
 import json
 import re
 import shutil
@@ -255,15 +256,16 @@ def test_nothing_in_the_weights_file_can_run(folder, tmp_path):
     with zipfile.ZipFile(weights) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     witness = tmp_path / "ran"
-    parts["config.json"] = json.dumps(
-        {"module": "subprocess", "class_name": "run", "config": {"args": ["touch", str(witness)]}}
-    ).encode()
+    planted = {"module": "subprocess", "class_name": "run", "config": {"args": ["touch", str(witness)]}}
+    parts["config.json"] = json.dumps(planted).encode()
     with zipfile.ZipFile(weights, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
     sign(folder)
     Detector.load(folder)
     assert not witness.exists()
+    getattr(importlib.import_module(planted["module"]), planted["class_name"])(**planted["config"], check=True)
+    assert witness.exists(), "a reader who followed what was planted would have left the witness"
 
 
 @pytest.mark.parametrize(

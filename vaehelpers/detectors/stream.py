@@ -515,7 +515,7 @@ def _gap_limit(detector: Detector, given: GapLimit) -> pd.Timedelta | float | No
     if isinstance(limit, pd.Timedelta):
         good = limit > pd.Timedelta(0)
     else:
-        good = isinstance(limit, numbers.Real) and limit > 0
+        good = isinstance(limit, numbers.Real) and not isinstance(limit, (bool, np.bool_)) and limit > 0
         limit = float(limit) if good else limit
     if not good:
         raise InputError(f"gap_limit={given!r} must be an interval above 0: a Timedelta, '10min', or a number")

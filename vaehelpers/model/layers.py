@@ -182,8 +182,9 @@ def use_threads(threads: int | None = None) -> bool:
 
     Examples
     --------
-    >>> use_threads(2) in (True, False)
-    True
+    >>> _ = tf.constant(1.0) + 1.0  # TensorFlow has started: too late
+    >>> use_threads(tf.config.threading.get_inter_op_parallelism_threads() + 1)
+    False
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
