@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONHASHSEED := 0
 export TF_CPP_MIN_LOG_LEVEL := 3
 # the same figures on every run; it costs the fused op a fifth, so only where outputs are compared
-pytest nbval notebooks: export TF_ENABLE_ONEDNN_OPTS := 0
+pytest quick coverage nbval notebooks: export TF_ENABLE_ONEDNN_OPTS := 0
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,27 @@ lint: setup  ## ruff (notebooks too) and mypy
 pytest: setup  ## Tests and doctests, without the notebooks (ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
+quick: setup  ## Unit tests alone, in two minutes: no notebooks, no doctests, nothing slow (ARGS="-k name")
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -p no:doctest -o addopts="--strict-markers -q" tests $(ARGS)
+
+fuzz: setup  ## The property tests on inputs drawn anew, FUZZ_EXAMPLES=2000 each (an hour or more)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist loadfile -p no:doctest -o addopts="--strict-markers -q" \
+		$$(grep -lrE "^from hypothesis|^import hypothesis" tests --include="test_*.py" | sort) $(ARGS)
+
+coverage: setup  ## Branch coverage of tests and doctests; fails below the floor in pyproject.toml
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
+
+mutants: setup  ## Change the numeric modules by mutmut; the tests must notice (ARGS="vaehelpers.windows*")
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
+
+docs: setup  ## The site, from the stored outputs, without network: build/site/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+	@echo build/site/index.html
+
+wheel-check: setup  ## Build the wheel; install and use it in empty environments of Python 3.11, 3.12, 3.13
+	$(BIN)/python tools/check_wheel.py $(ARGS)
+
 nbval: setup  ## Execute every notebook and compare its checked cells
 	cd notebooks && ../$(BIN)/python -m pytest -p no:doctest -o addopts= -o testpaths= --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with ../tests/nbval.cfg -n 2 --dist loadfile .
@@ -76,6 +97,6 @@ lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyprojec
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate -c requirements.lock -o constraints.txt
 
 clean:  ## Remove the environment and everything built
-	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs mutants .coverage .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup report test lint pytest nbval mutate notebooks bench format lock clean
+.PHONY: help setup report test lint pytest quick fuzz coverage mutants docs wheel-check nbval mutate notebooks bench format lock clean

@@ -1,8 +1,8 @@
 """Detector: from series to events, over every entry that users take, and saved folders that cannot lie or run code."""
 
 import ast
-import inspect
 import importlib
+import inspect
 import json
 import re
 import shutil

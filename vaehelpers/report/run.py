@@ -21,6 +21,7 @@ from vaehelpers.data.opening import open_series
 from vaehelpers.report.manifest import _manifest, _now, _version
 from vaehelpers.report.parameters import check_parameters, parameters
 from vaehelpers.report.process import _run_notebook
+from vaehelpers.report.requirements import check_report_requirements
 
 if TYPE_CHECKING:
     from vaehelpers.data.series import Series
@@ -98,6 +99,7 @@ def report(
     vaehelpers.InputError: ...no such file.csv...
     """
     begin = _now()
+    check_report_requirements()
     known = parameters()
     chosen = check_parameters(values or {}, known)
     for name in ("series", "out"):
