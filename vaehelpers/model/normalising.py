@@ -121,7 +121,9 @@ def fit_latent_distance(mu: ArrayLike, *, shrinkage: float = 0.05) -> LatentDist
     values = np.asarray(mu, dtype=np.float64)
     if len(values) < 2:
         raise InputError(f"{len(values)} windows are too few to measure a covariance; give at least 2")
+    from sklearn.covariance import shrunk_covariance
+
     covariance = np.atleast_2d(np.cov(values, rowvar=False))
-    average = max(np.trace(covariance) / len(covariance), 1e-12)
-    covariance = (1 - shrinkage) * covariance + shrinkage * average * np.eye(len(covariance))
-    return LatentDistance(values.mean(axis=0), np.linalg.inv(covariance))
+    if not np.trace(covariance) > 0:  # every latent alike: any distance from it is far
+        covariance = 1e-12 * np.eye(len(covariance))
+    return LatentDistance(values.mean(axis=0), np.linalg.inv(shrunk_covariance(covariance, shrinkage)))

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import ndimage, optimize
 
 from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.thresholds.checks import Bools, Floats, _as_scores
 
 _MIN_EXCESSES = 10
+_LOWEST = -30.0  # log(1 + theta): float64 has nothing below
 
 
 class Gpd(NamedTuple):
@@ -72,8 +74,14 @@ def fit_gpd(excesses: ArrayLike, *, censored: ArrayLike = ()) -> Gpd:
     profile = _Profile(y, c)
     v, log_likelihood = profile.search()
     best = int(np.argmax(log_likelihood))
-    low, high = v[max(best - 1, 0)], v[min(best + 1, v.size - 1)]
-    peak = _golden(lambda point: float(profile.log_likelihood(np.array([point]))[0]), low, high)
+    low, high = max(v[max(best - 1, 0)], profile.lowest()), v[min(best + 1, v.size - 1)]
+    found = optimize.minimize_scalar(
+        lambda point: -float(profile.log_likelihood(np.array([point]))[0]),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-7},
+    )
+    peak = float(found.x)
     theta, gamma = profile.theta_and_gamma(np.array([peak]))
     return Gpd(float(gamma[0]), float(gamma[0] / theta[0]))
 
@@ -91,13 +99,9 @@ def _trimmed(ordered: Floats, trim: float) -> Floats:
 
 def _highest_before(x: Floats, width: int) -> Floats:
     """Give the highest of the `width` values before each one; -inf before the first."""
-    highest = np.concatenate([[-np.inf], x[:-1]])
-    reach = 1
-    while reach < width:  # doubles the reach each time
-        step = min(reach, width - reach)
-        highest[step:] = np.maximum(highest[step:], highest[:-step].copy())
-        reach += step
-    return highest
+    before = np.concatenate([[-np.inf], x[:-1]])
+    # a filter's window is centred on its row; the origin moves it so that it ends there
+    return ndimage.maximum_filter1d(before, width, mode="constant", cval=-np.inf, origin=(width - 1) // 2)
 
 
 class _Profile:
@@ -172,14 +176,13 @@ class _Profile:
 
     def lowest(self) -> float:
         """Give the v at which gamma is -1; below it the likelihood has no bound."""
-        low, high = -30.0, 0.0
-        for _ in range(45):
-            middle = 0.5 * (low + high)
-            if float(self.sums(np.array([middle]))[1][0]) < -self.n:
-                low = middle
-            else:
-                high = middle
-        return high
+
+        def surplus(v: float) -> float:
+            return float(self.sums(np.array([v]))[1][0]) + self.n
+
+        if surplus(_LOWEST) >= 0.0:
+            return _LOWEST
+        return min(optimize.brentq(surplus, _LOWEST, 0.0, xtol=1e-12) + 2e-12, 0.0)  # on the side that is allowed
 
 
 def _likelihood_can_tell(y: Floats) -> bool:
@@ -194,23 +197,6 @@ def _gpd_by_moments(y: Floats) -> Gpd:
         if gamma >= -1.0 and (gamma >= 0.0 or float(y.max()) <= -sigma / gamma):
             return Gpd(gamma, sigma)
     return Gpd(0.0, mean)
-
-
-def _golden(function: Any, low: float, high: float) -> float:
-    """Find the maximum of a function with one peak in [low, high] by golden section."""
-    ratio = (math.sqrt(5.0) - 1.0) / 2.0
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = function(left), function(right)
-    for _ in range(24):
-        if at_left >= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = function(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = function(right)
-    return left if at_left >= at_right else right
 
 
 @dataclass(frozen=True, eq=False)
