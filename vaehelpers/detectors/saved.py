@@ -27,7 +27,7 @@ from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder
 from vaehelpers.data.scaling import Scaler
-from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, check_settings, preset_values
+from vaehelpers.detectors.settings import DECODERS, DETECTOR_PARAMETERS, check_settings, is_layer, preset_values
 from vaehelpers.thresholds.base import Threshold
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ FORMAT = 2
 
 _MOST_WEIGHTS = 200_000_000  # numbers; a changed size in detector.json must not fill the memory
 _MOST_VALUES = 50_000_000  # of a window, timesteps * n_features
+_OWN = "own:"  # ahead of the class of a layer that is not of this package
 _RECURRENT = {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU", "conv": "convolutional"}
 
 
@@ -63,8 +64,10 @@ def model_name(settings: Mapping[str, Any]) -> str:
     >>> model_name({"encoder": "dense", "decoder": "state"})
     'dense-to-LSTM VAE'
     """
-    front = _RECURRENT.get(settings["encoder"], settings["encoder"])
-    back = "dense" if settings["decoder"] == "dense" else "LSTM"
+    front, back = (type(one).__name__ if is_layer(one) else one for one in (settings["encoder"], settings["decoder"]))
+    front = _RECURRENT.get(front, front)
+    if back in DECODERS:
+        back = "dense" if back == "dense" else "LSTM"
     if front == back:
         return "dense VAE" if front == "dense" else f"{front}-VAE"
     return f"{front}-to-{back} VAE"
@@ -72,14 +75,16 @@ def model_name(settings: Mapping[str, Any]) -> str:
 
 def build_model(settings: Mapping[str, Any], timesteps: int, n_features: int) -> LSTMVAE:
     """Build the model that settings describe, with fresh weights."""
+    from vaehelpers.model.own import fresh_copy
     from vaehelpers.model.vae import LSTMVAE
 
     names = ("units", "encoder", "decoder", "likelihood", "linear_path")
+    chosen = {name: settings[name] for name in names}
     return LSTMVAE(
         timesteps,
         n_features,
         settings["latent_dim"],
-        **{name: settings[name] for name in names},
+        **{name: fresh_copy(one) if is_layer(one) else one for name, one in chosen.items()},
         patch=min(settings["patch"], timesteps),
         seed=int(settings["seed"]),
     )
@@ -93,7 +98,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
         info = _plain(
             {
                 "format": FORMAT,
-                "settings": detector.settings_,
+                "settings": plain_settings(detector.settings_),
                 "timesteps": detector.timesteps_,
                 "smooth": detector.smooth_,
                 "n_features": detector.n_features_in_,
@@ -125,7 +130,35 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
     return Path(folder)
 
 
-def load(kind: type[Detector], folder: str | os.PathLike[str]) -> Detector:
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for JSON; of a layer of one's own only the class is named, from which nothing can be built."""
+    return {name: f"{_OWN}{type(one).__name__}" if is_layer(one) else one for name, one in settings.items()}
+
+
+def _with_own_layers(settings: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Put layers that the caller gives where a saved detector had layers of the same class."""
+    result = dict(settings)
+    for name, layer in own.items():
+        held = settings.get(name)
+        needed = held.removeprefix(_OWN) if isinstance(held, str) and held.startswith(_OWN) else None
+        if layer is None and needed is not None:
+            raise InputError(
+                f"{path} was saved with {name}={needed}, a layer of your own, which is code and not in the folder; "
+                f"give it: Detector.load(folder, {name}={needed}(...))"
+            )
+        if layer is None:
+            continue
+        if needed is None:
+            raise InputError(f"{path} was saved with {name}={held!r}; leave {name} out")
+        if not is_layer(layer) or type(layer).__name__ != needed:
+            raise InputError(
+                f"{path} was saved with {name}={needed}, and {type(layer).__name__} was given; give {needed}"
+            )
+        result[name] = layer
+    return result
+
+
+def load(kind: type[Detector], folder: str | os.PathLike[str], **own: Any) -> Detector:
     """Read a detector that `save` wrote; see `Detector.load`."""
     path = Path(folder)
     info = load_detector_info(path)
@@ -133,6 +166,8 @@ def load(kind: type[Detector], folder: str | os.PathLike[str]) -> Detector:
     if not weights.is_file():
         raise InputError(f"{path} holds no model.keras; the folder is not whole, save the detector again")
     _check_checksum(info, weights)
+    if isinstance(info.get("settings"), dict):
+        info["settings"] = _with_own_layers(info["settings"], own, path)
     try:
         detector = _from_info(kind, info)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -64,6 +64,8 @@ class Parameter:
     optional : bool, default False
         Whether None is allowed.
     unit : str, optional
+    layers : bool, default False
+        Whether a Keras layer is allowed in place of a name.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class Parameter:
     choices: Iterable[str] = ()
     optional: bool = False
     unit: str = ""
+    layers: bool = False
 
     def check(self, value: Any) -> Any:
         """Return the value as it will be used.
@@ -112,7 +115,7 @@ class Parameter:
         if self.kind == "bool":
             return isinstance(value, bool) or type(value).__name__ == "bool"
         if self.kind == "choice":
-            return isinstance(value, str) and value in set(self.choices)
+            return (isinstance(value, str) and value in set(self.choices)) or (self.layers and is_layer(value))
         if self.kind == "kinds":
             parts = [part.strip() for part in value.split("+")] if isinstance(value, str) else [value]
             return set(parts) <= set(self.choices)
@@ -130,6 +133,7 @@ class Parameter:
             return "must be true or false"
         if self.kind in ("choice", "kinds"):
             several = ", or several joined by +" if self.kind == "kinds" else ""
+            several += ", or give a Keras layer" if self.layers else ""
             return f"is unknown; choose one of {', '.join(list(self.choices)[:_SHOWN])}{several}"
         what = {"int": "a whole number", "sizes": "a layer size, or several of them,", "float": "a number"}[self.kind]
         return f"must be {what} {'of ' if self.high is None else ''}{self.range}".replace(", of", " of")
@@ -207,8 +211,8 @@ class _Likelihoods(Iterable[str]):
 VAE = (
     Parameter("latent_dim", "int", 8, "Size of z.", low=1),
     Parameter("units", "sizes", (128, 128), "Units of the layers on either side of z.", low=1),
-    Parameter("encoder", "choice", "dense", "From a window to z.", choices=ENCODERS),
-    Parameter("decoder", "choice", "dense", "From z to a window.", choices=DECODERS),
+    Parameter("encoder", "choice", "dense", "From a window to z.", choices=ENCODERS, layers=True),
+    Parameter("decoder", "choice", "dense", "From z to a window.", choices=DECODERS, layers=True),
     Parameter("likelihood", "choice", "gaussian", "What a reconstruction costs.", choices=_Likelihoods()),
     Parameter("linear_path", "bool", True, "A linear way around the networks, started from PCA."),
     Parameter("patch", "int", 1, "Rows that a recurrent block takes in one step.", low=1, unit="rows"),
@@ -277,6 +281,12 @@ def preset_values(preset: Any) -> dict[str, Any]:
     """Return the default of every parameter of `Detector` under a preset; an unknown one changes nothing yet."""
     defaults = {name: one.default for name, one in DETECTOR_PARAMETERS.items()}
     return {**defaults, **(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), "preset": preset}
+
+
+def is_layer(value: Any) -> bool:
+    """Return whether a value is a Keras layer, without importing Keras: where there is a layer, it is loaded."""
+    loaded = sys.modules.get("keras")
+    return loaded is not None and isinstance(value, loaded.layers.Layer)
 
 
 def _is_whole(value: Any) -> bool:

@@ -29,6 +29,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
+from vaehelpers.detectors.saved import plain_settings
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import fill_behind, smooth
@@ -544,8 +545,9 @@ def _number(cell: Any, name: str) -> float:
 
 def _fingerprint(detector: Detector) -> str:
     """Hash of all that a trailing score depends on, the same after saving and loading."""
+    settings = plain_settings(detector.settings_)
     parts = {
-        "settings": {key: value for key, value in detector.settings_.items() if key not in ("threshold", "preset")},
+        "settings": {key: value for key, value in settings.items() if key not in ("threshold", "preset")},
         "timesteps": detector.timesteps_,
         "smooth": detector.smooth_,
         "columns": detector.columns_,

@@ -40,8 +40,10 @@ class Detector(BaseDetector):
         Sets latent_dim, units, encoder, decoder, steps, batch_size and learning_rate where they are not given.
     latent_dim : int, default 8
     units : int or tuple of int, default (128, 128)
-    encoder : {"lstm", "bilstm", "gru", "conv", "dense"}, default "dense"
-    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"}, default "dense"
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense"} or keras.layers.Layer, default "dense"
+    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"} or keras.layers.Layer, default "dense"
+        Layers of your own are built anew from their configuration for each fit; see `vaehelpers.model.LSTMVAE` for the
+        shapes, and `load` for what a saved detector needs.
     likelihood : str, default "gaussian"
     linear_path : bool, default True
     patch : int, default 1
@@ -383,15 +385,23 @@ class Detector(BaseDetector):
         return saved.save(self, folder, force=force)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Detector:
+    def load(cls, folder: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Detector:
         """Read a detector that `save` wrote, of this format or an older one.
 
         The architecture is built from checked settings by this package's own code and only numbers are read from the
         weights file, so that nothing in the folder can run.
 
+        Parameters
+        ----------
+        folder : str or path-like
+        encoder, decoder : keras.layers.Layer, optional
+            Where the detector was fitted with layers of your own: layers of the same class and sizes. They are code, so
+            they are not in the folder.
+
         Raises
         ------
         InputError
-            If the folder is missing, damaged, changed by hand, or written by a newer version.
+            If the folder is missing, damaged, changed by hand, or written by a newer version; if a layer of your own is
+            missing, or one is given that is not needed.
         """
-        return saved.load(cls, folder)
+        return saved.load(cls, folder, encoder=encoder, decoder=decoder)

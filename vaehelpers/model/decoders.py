@@ -11,6 +11,7 @@ from keras import ops
 from vaehelpers.common.errors import InputError
 from vaehelpers.model.base import _Block, _initializer
 from vaehelpers.model.layers import RepeatLSTM
+from vaehelpers.model.own import _OwnDecoder
 
 
 class Decoder(_Block):
@@ -336,7 +337,7 @@ def make_decoder(
     Parameters
     ----------
     decoder : str or keras.layers.Layer
-        A key of `DECODERS`, or a layer of one's own, for which the sizes below do not count.
+        A key of `DECODERS`, or a layer of one's own from z (batch, latent_dim) to (batch, timesteps, n_outputs).
     timesteps, n_features : int
         Rows of a window and variables of the series.
     n_outputs : int
@@ -360,9 +361,11 @@ def make_decoder(
     >>> type(make_decoder("state", timesteps=10, n_features=1, n_outputs=1, units=(8,))).__name__
     'StateDecoder'
     """
-    if isinstance(decoder, keras.layers.Layer):
+    if isinstance(decoder, Decoder):
         return decoder
-    if decoder not in DECODERS:
+    if isinstance(decoder, keras.layers.Layer):
+        return _OwnDecoder(decoder, gate=zero_head, name="decoder")
+    if not isinstance(decoder, str) or decoder not in DECODERS:
         raise InputError(f"decoder={decoder!r} is unknown; choose one of {', '.join(DECODERS)}, or give a layer")
     more = {"n_features": n_features} if decoder == "feedback" else {}
     return DECODERS[decoder](timesteps, n_outputs, units=units, seed=seed, zero_head=zero_head, name="decoder", **more)

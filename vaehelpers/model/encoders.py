@@ -212,6 +212,6 @@ def make_encoder(encoder: str | keras.layers.Layer, *, units: Sequence[int], see
     """
     if isinstance(encoder, keras.layers.Layer):
         return encoder
-    if encoder not in ENCODERS:
+    if not isinstance(encoder, str) or encoder not in ENCODERS:
         raise InputError(f"encoder={encoder!r} is unknown; choose one of {', '.join(ENCODERS)}, or give a layer")
     return ENCODERS[encoder](units=units, seed=seed, name="encoder")

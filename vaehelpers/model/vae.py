@@ -22,6 +22,7 @@ from vaehelpers.model.elbo import free_bits, kl_per_dimension
 from vaehelpers.model.encoders import make_encoder
 from vaehelpers.model.layers import Sampling
 from vaehelpers.model.likelihoods import Likelihood, get_likelihood
+from vaehelpers.model.own import check_own_blocks
 
 # exp(-16) and exp(8) as variances: beyond them float32 has nothing left to say and gradients overflow
 _LOG_VAR_RANGE = (-16.0, 8.0)
@@ -62,9 +63,13 @@ class LSTMVAE(keras.Model):
     units : int or sequence of int, default 32
         Sizes of the encoder's layers; the decoder takes them in reverse.
     encoder : {"lstm", "bilstm", "gru", "conv", "dense"} or keras.layers.Layer, default "lstm"
-        See `vaehelpers.blocks`.
+        A layer of your own takes windows (batch, timesteps, n_features) and returns one vector for each, (batch, k).
     decoder : {"repeat", "state", "repeat+state", "feedback", "dense"} or keras.layers.Layer, default "repeat"
-        See `vaehelpers.blocks`.
+        A layer of your own takes z (batch, latent_dim) and returns (batch, timesteps, n_outputs), where n_outputs is
+        n_features (twice that for likelihoods that learn a scale per value). If its `call` has arguments `base` or
+        `targets`, it gets the linear path's reconstruction and, in training, the true windows. With a linear path its
+        outputs are multiplied by a weight that starts at 0, so that training starts from probabilistic PCA. Layers are
+        used as they are, not copied: give each model its own. With `patch`, both see patches instead of rows.
     likelihood : str or Likelihood, default "gaussian"
         See `vaehelpers.model.LIKELIHOODS`. The default is the sigma-VAE: one noise variance per variable, set to its
         optimum at each step.
@@ -154,6 +159,12 @@ class LSTMVAE(keras.Model):
         )
         self.beta = self.add_weight(shape=(), initializer="ones", trainable=False, name="beta")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "nll", "kl")}
+        if not (isinstance(encoder, str) and isinstance(decoder, str)):
+            count, width = -(-self.timesteps // self.patch), self.patch * self.n_features
+            check_own_blocks(
+                self.encoder, self.decoder, windows=ops.zeros((2, count, width)), z=ops.zeros((2, self.latent_dim)),
+                outputs=(count, width * self.likelihood.n_outputs),
+            )  # fmt: skip
         self(np.zeros((1, self.timesteps, self.n_features), "float32"))  # builds every weight
 
     # -- passes ---------------------------------------------------------------------------------------------------
