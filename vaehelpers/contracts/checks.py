@@ -198,3 +198,4 @@ CHECKS: Mapping[str, Any] = {
         "Save every layer's weights and every fitted number; test the loading in a new process.",
     ),
 }
+"""Every check of `check_vae` by its name, in the order in which they are made."""

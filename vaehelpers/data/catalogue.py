@@ -18,6 +18,7 @@ from vaehelpers.data.series import Series
 from vaehelpers.data.tsb_ad import _TSB_NAME, read_tsb_ad
 
 EMBEDDED = {"example": make_pump, "example-multivariate": make_plant}
+"""Series that come with the package, by name, and what makes each."""
 
 
 def load_series(name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None) -> Series:
