@@ -49,7 +49,7 @@ def test_predictive_line_keeps_its_rate_on_average(pieces, robust):
     # scores with log block maxima that are exactly Gumbel: the mean chance above the line is near the nominal one
     rng = np.random.default_rng(1)
     chances = []
-    for _ in range(150):
+    for _ in range(60):
         scores = np.exp(0.4 * rng.gumbel(size=pieces * 50) - 10)
         tail = fit_tail(scores, 1, robust=robust, block=50)
         at = math.log(tail.score_at(math.log10(50 / 0.02))) + 10
@@ -243,7 +243,7 @@ def step_by_step(score, gaps, **settings):
     return [one for one in found if one is not None]
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, 2.0, 3.0, 4.0, 5.0, float("nan")]), min_size=1, max_size=60),
     st.sets(st.integers(1, 59), max_size=3),

@@ -85,8 +85,8 @@ class Spy(detectors.Baseline):
         Spy.seen.append(series)
         return super().decision_function(series)
 
-    def _score(self, scaled, observed, gaps, progress):
-        return scaled[:, 0]
+    def _points(self, prepared, progress):
+        return prepared.whole[:, 0]
 
 
 def test_a_method_sees_the_train_part_and_no_label(folder, monkeypatch):

@@ -175,7 +175,6 @@ def test_known_columns_are_taken_even_where_the_first_part_has_no_value(tmp_path
     ("text", "message"),
     [
         ("ts,v\n" + "".join(f"{i},{i}\n" for i in range(9)) + "4,1\n", "line 11: times do not increase in column 'ts'"),
-        ("ts,v\n" + "".join(f"{i},{i}\n" for i in range(10)) + "9,1\n", "line 12: the time 9 in column 'ts' is there"),
         ("ts,v\n" + "".join(f"{i},{i}\n" for i in range(8)) + "8,oops\n", "line 10: 'oops' in column 'v'"),
         ("ts,v\n" + "".join(f"{i},{i}\n" for i in range(8)) + "8,1,2\n", "line 10"),
         (

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaehelpers import drawings
 from vaehelpers.common import InputError
+from vaehelpers.plots import drawings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DAY = np.sin(np.arange(24) / 4)
 DRAWN = {
     "asked_model": (),

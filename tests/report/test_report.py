@@ -101,8 +101,8 @@ def test_scores_have_one_row_per_input_row_in_order(made):
 def test_events_say_when_how_much_and_what_contributed(made):
     folder, _, _ = made
     found = pd.read_csv(folder / "events.csv")
-    assert list(found)[:8] == ["start", "end", "peak", "score", "p_value", "kind", "n_points", "contributed"]
-    assert found["score"].is_monotonic_decreasing  # the worst first
+    assert list(found)[:7] == ["start", "end", "peak", "severity", "score", "p_value", "kind"]
+    assert found["severity"].is_monotonic_decreasing  # the worst first
     worst = found.loc[found["score"].idxmax()]
     assert worst["first"] <= 2_540
     assert worst["last"] >= 2_500

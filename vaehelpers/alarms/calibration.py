@@ -369,7 +369,7 @@ def calibrate(
     promise : Promise, optional
         Default: one false alarm per 10,000 rows.
     reach : mapping of str to int, optional
-        Rows that share data with one score (`scale_reach`); default 1. Blocks are at least twice as long.
+        Rows that share data with one score (`scale_reach`); default 1. Blocks are at least as long.
     contaminated : bool, default False
         Whether the rows may hold anomalies themselves, as where a series is its own training part. Blocks that the
         calmer ones make unbelievable are then set aside.

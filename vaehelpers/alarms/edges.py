@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from vaehelpers.alarms._checks import Floats, as_rows, as_table
 from vaehelpers.common.errors import InputError
 
-__all__ = ["KINDS", "kind_of", "refine_edges", "usual_error"]
+__all__ = ["KINDS", "find_rest", "kind_of", "refine_edges", "usual_error"]
 
 KINDS = {
     "too high": "values above what was expected",
@@ -26,8 +26,11 @@ KINDS = {
 }
 """Kinds of incident and what each means."""
 
-_LEAST_RATIO, _MOST_RATIO = 4.0, 50.0  # how many times the usual error an incident's rows are taken to have
-_ONE_SIDED = 0.7  # share of the squared deviation that its mean explains, above which the direction is told
+_LEAST_RATIO, _MOST_RATIO = 8.0, 1_000.0  # how many times the usual error an incident's rows are taken to have
+_ONE_SIDED = 0.6  # share of the squared deviations on one side less that on the other, from which a direction is named
+_SWINGS = 0.12  # changes of side per row among large deviations, from which they are a rhythm
+_REST = 8  # rows of one value that can be a frozen sensor ...
+_RARE_REST = 3.0  # ... if they are so many times as long as the rests of usual rows
 
 
 def usual_error(row_errors: ArrayLike) -> float:
@@ -96,8 +99,7 @@ def refine_edges(
             middle = (first + last) // 2 if peak is None else min(max(peak, first), last)
             return middle, middle, middle
         begin = int(np.argmin(total[: end + 1]))
-        # half the level: weak parts of a strong incident still count as part of it
-        ratio = float(np.clip(0.5 * part[begin : end + 1].mean(), _LEAST_RATIO, _MOST_RATIO))
+        ratio = float(np.clip(part[begin : end + 1].mean(), _LEAST_RATIO, _MOST_RATIO))
     highest = begin + int(np.argmax(part[begin : end + 1]))
     return first + begin, first + end, first + highest
 
@@ -135,19 +137,58 @@ def kind_of(values: ArrayLike, expected: ArrayLike, first: int, last: int, *, er
     column = _column(deviation, first, last, None if errors is None else as_table(errors, "errors", len(given)))
     value, off = given[:, column], deviation[:, column]
     inside = slice(first, last + 1)
-    if not np.isfinite(off[inside]).any():
-        return ""
-    if _is_frozen(value, inside):
+    rest = find_rest(value, first, last)
+    if rest is not None and min(rest[1], last) - max(rest[0], first) + 1 >= 0.3 * (last - first + 1):
         return "frozen"
     part = off[inside][np.isfinite(off[inside])]
-    mean, power = float(part.mean()), float(np.mean(part**2))
-    if power == 0.0:
+    power = part**2
+    if not power.sum() > 0.0:
         return ""
-    if mean**2 >= _ONE_SIDED**2 * power:
-        return "too high" if mean > 0 else "too low"
-    if len(part) >= 8 and _crossings(part) > 0.12:
-        return "rhythm"
-    return "shape"
+    side = float(np.sum(np.sign(part) * power) / power.sum())
+    if abs(side) >= _ONE_SIDED:
+        return "too high" if side > 0 else "too low"
+    signs = np.sign(part[power >= 0.25 * power.mean()])
+    return "rhythm" if np.sum(signs[1:] != signs[:-1]) > _SWINGS * len(part) else "shape"
+
+
+def find_rest(value: ArrayLike, first: int, last: int, *, around: int = 0) -> tuple[int, int] | None:
+    """Longest run of one and the same value near an incident, if such rests are rare in the series.
+
+    Parameters
+    ----------
+    value : array-like, shape (n,)
+    first, last : int
+        Rows of the incident, inclusive.
+    around : int, default 0
+        Rows to look before and after it.
+
+    Returns
+    -------
+    first, last : int, or None
+        Rows of the rest, inclusive; None where there is none of at least 8 rows and three times the usual length.
+
+    Examples
+    --------
+    >>> value = np.random.default_rng(0).normal(size=500)
+    >>> value[100:130] = 1.0
+    >>> find_rest(value, 120, 150, around=30), find_rest(value, 300, 350)
+    ((100, 129), None)
+    """
+    x = as_rows(value, "value")
+    begins = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
+    lengths = np.diff(np.append(begins, len(x)))
+    near = (begins <= last + around) & (begins + lengths - 1 >= first - around)
+    if not near.any():
+        return None
+    best = np.flatnonzero(near)[np.argmax(lengths[near])]
+    # 19 of 20 other rows lie in rests no longer than this
+    others = np.sort(np.delete(lengths, best))
+    if not len(others):
+        return None
+    usual = others[np.searchsorted(np.cumsum(others), 0.95 * others.sum())]
+    if lengths[best] < max(_REST, _RARE_REST * usual):
+        return None
+    return int(begins[best]), int(begins[best] + lengths[best] - 1)
 
 
 def _column(deviation: Floats, first: int, last: int, errors: Floats | None) -> int:
@@ -158,24 +199,3 @@ def _column(deviation: Floats, first: int, last: int, errors: Floats | None) -> 
     usual = np.nanmedian(table, axis=0) if errors is None else np.ones(table.shape[1])
     share = np.nansum(part, axis=0) / np.maximum(usual, 1e-12)
     return int(np.argmax(share))
-
-
-def _is_frozen(value: Floats, inside: slice) -> bool:
-    """Whether most steps inside are nothing, and such long rests are rare elsewhere."""
-    part = value[inside]
-    steps = np.abs(np.diff(part))
-    steps = steps[np.isfinite(steps)]
-    if len(steps) < 4:
-        return False
-    outside = np.abs(np.diff(value))
-    outside = outside[np.isfinite(outside)]
-    typical = float(np.median(outside[outside > 0])) if (outside > 0).any() else 0.0
-    still = float(np.mean(steps <= 1e-3 * typical))
-    return still >= 0.8 and still > 2.0 * float(np.mean(outside <= 1e-3 * typical))
-
-
-def _crossings(part: Floats) -> float:
-    """Changes of sign per row of the deviation about its mean."""
-    signs = np.sign(part - part.mean())
-    signs = signs[signs != 0]
-    return float(np.mean(signs[1:] != signs[:-1])) if len(signs) > 1 else 0.0

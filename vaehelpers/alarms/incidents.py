@@ -17,12 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms._checks import Floats, Reader, as_row_numbers, as_rows, as_table
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.edges import kind_of, refine_edges, usual_error
+from vaehelpers.alarms.edges import find_rest, kind_of, refine_edges, usual_error
 from vaehelpers.alarms.severity import severity
 from vaehelpers.common.errors import InputError
 
 __all__ = ["Incident", "IncidentTracker", "find_incidents", "incident_table"]
 
+_FEW = 8  # variables up to which a frozen one places the edges; of many, some are always at rest
 _PATIENCE = 0.5  # share of an incident's rows that its cool-down grows to
 
 
@@ -325,7 +326,10 @@ def incident_table(
     given = None if values is None else as_table(values, "values", n)
     wanted = None if expected is None else as_table(expected, "expected", n)
     found = sorted(found, key=lambda one: -one.score)
-    rows = [_placed(one, line, points.scale, errors, as_row_numbers(gaps, n, "gaps")) for one in found]
+    jumps = as_row_numbers(gaps, n, "gaps")
+    total = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
+    usual = usual_error(total)
+    rows = [_placed(one, line, points.scale, total, usual, jumps, given) for one in found]
     kinds = [
         "" if given is None or wanted is None else kind_of(given, wanted, first, last, errors=errors)
         for first, last, _ in rows
@@ -359,17 +363,28 @@ def _frame(line: AlarmLine, found: list[Incident], rows: Any, kinds: Any, scales
 
 
 def _placed(
-    one: Incident, line: AlarmLine, scale: NDArray[np.int64], errors: Floats, gaps: NDArray[np.int64]
+    one: Incident,
+    line: AlarmLine,
+    scale: NDArray[np.int64],
+    errors: Floats,
+    usual: float,
+    gaps: NDArray[np.int64],
+    values: Floats | None,
 ) -> tuple[int, int, int]:
-    """First, last and peak row of an incident by the errors of its own rows."""
+    """First, last and peak row of an incident by the errors of its own rows, or by the rest of a frozen value."""
     width = _width(line.scales[scale[one.peak]])
-    low, high = one.first - width // 2, one.last + width // 2
     # not beyond the stretch between gaps that the peak lies in
     place = int(np.searchsorted(gaps, one.peak, side="right"))
-    low = max(low, int(gaps[place - 1]) if place else 0)
-    high = min(high, (int(gaps[place]) if place < len(gaps) else len(errors)) - 1)
-    total = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
-    return refine_edges(total, low, high, peak=one.peak, usual=usual_error(total))
+    left = int(gaps[place - 1]) if place else 0
+    right = (int(gaps[place]) if place < len(gaps) else len(errors)) - 1
+    low, high = max(one.first - width // 2, left), min(one.last + width // 2, right)
+    first, last, peak = refine_edges(errors, low, high, peak=one.peak, usual=usual)
+    for value in [] if values is None or values.shape[1] > _FEW else values.T:
+        rest = find_rest(value, first, last, around=width)
+        if rest is not None and 2 * (rest[1] - rest[0] + 1) >= last - first + 1:
+            first, last = max(rest[0], left), min(rest[1], right)
+            return first, last, min(max(peak, first), last)
+    return first, last, peak
 
 
 def _width(name: str) -> int:

@@ -159,10 +159,11 @@ def block_maxima(scores: Floats, block: int) -> Floats:
 def nearly_independent(scores: Floats, reach: int, *, least: int = 24) -> tuple[int, float]:
     """Length of blocks whose maxima hardly depend on each other, and what share of them counts as independent.
 
-    Starts at twice the reach of a score and doubles while the ranks of neighbouring maxima (lags 1 to 3) correlate, as
-    long as `least` blocks remain. What correlation is left then lowers the count: (1 - r) / (1 + r).
+    Starts at the reach of a score (a quarter of the rows at most) and doubles while the ranks of neighbouring maxima
+    (lags 1 to 3) correlate, as long as `least` blocks remain. What correlation is left then lowers the count:
+    (1 - r) / (1 + r).
     """
-    block = max(MIN_BLOCK, 2 * reach)
+    block = max(1, min(max(MIN_BLOCK, reach), len(scores) // 4))
     while True:
         maxima = block_maxima(scores, block)
         r, noise = _dependence(maxima[np.isfinite(maxima)])

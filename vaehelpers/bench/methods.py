@@ -90,4 +90,4 @@ def _make(method: str, preset: str, seed: int, settings: Mapping[str, Any]) -> A
 
 
 def _has_seed(method: str) -> bool:
-    return _is_vae(method) or "seed" in BASELINES[method.partition("@")[0]]().get_params()
+    return _is_vae(method) or BASELINES[method.partition("@")[0]].draws

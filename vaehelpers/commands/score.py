@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,10 @@ def score(
 
         detector = Detector.load(folder)
         scores = detector.decision_function(data, progress=progress)
-    rule = detector.threshold_
-    write_table(scores_frame(data, scores, detector.p_values(scores), rule.flags(scores)), out)
+        flags = detector.predict(data).astype(bool)
+    if not out.lower().endswith(".csv"):  # a typed table keeps times as times
+        data = dataclasses.replace(data, given_times=None)
+    write_table(scores_frame(data, scores, detector.p_values(scores), flags), out)
     for note in data.notes:
         _remark(f"Note: {note}", quiet)
     click.echo(out)
@@ -101,3 +104,4 @@ def _score_in_parts(
         write_scores(Detector.load(folder), spool, out, rows=rows, progress=progress)
     for note in spool.notes:
         _remark(f"Note: {note}", quiet)
+    _remark("Note: read in parts, rows are flagged one by one by the row threshold, not gathered into incidents", quiet)

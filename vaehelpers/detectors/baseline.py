@@ -50,6 +50,7 @@ class Baseline(BaseDetector):
     """
 
     own: ClassVar = (smoothing(DEFAULT_SMOOTH),)
+    draws: ClassVar[bool] = False  # whether the seed changes anything
 
     def _window_length(self, values: NDArray, wanted: int | None) -> int:
         return 1 if wanted is None else super()._window_length(values, wanted)

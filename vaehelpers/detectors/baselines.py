@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from vaehelpers.common.errors import InputError
@@ -10,7 +9,7 @@ from vaehelpers.detectors.baseline import Baseline
 from vaehelpers.detectors.point_baselines import AbsoluteDifference, MovingVariance, MovingZScore, RandomScore
 from vaehelpers.detectors.window_baselines import KMeansDistance, MatrixProfile, WindowedPCA
 
-BASELINES: dict[str, Callable[..., Baseline]] = {
+BASELINES: dict[str, type[Baseline]] = {
     "random": RandomScore,
     "abs_diff": AbsoluteDifference,
     "moving_zscore": MovingZScore,

@@ -29,6 +29,8 @@ class RandomScore(Baseline):
     array([0.64, 0.27, 0.04, 0.02, 0.81])
     """
 
+    draws: ClassVar[bool] = True
+
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
         return np.random.default_rng(self.settings_["seed"]).random(len(prepared))
 

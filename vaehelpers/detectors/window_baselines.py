@@ -99,6 +99,7 @@ class WindowedPCA(_Windowed):
     (True, True)
     """
 
+    draws: ClassVar[bool] = True
     own: ClassVar = (
         Parameter(
             "n_components", "float", 8,
@@ -161,6 +162,7 @@ class KMeansDistance(_Windowed):
     True
     """
 
+    draws: ClassVar[bool] = True
     own: ClassVar = (Parameter("n_clusters", "int", 20, "Number of typical windows.", low=1),)
 
     def _learn(self, prepared: Prepared, progress: Progress) -> None:

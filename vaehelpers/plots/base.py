@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,9 @@ def picture(figure: Figure, alt: str = "", *, dpi: int = 120, colours: int = 64)
 
     text = " ".join(part for part in (alt, alt_text(figure)) if part)
     raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi, facecolor="white")
+    with warnings.catch_warnings():  # a close-up of minutes has few round times to choose from; matplotlib says so
+        warnings.filterwarnings("ignore", message="AutoDateLocator was unable")
+        figure.savefig(raw, format="png", dpi=dpi, facecolor="white")
     width = round(figure.get_figwidth() * 100)
     plt.close(figure)
     raw.seek(0)

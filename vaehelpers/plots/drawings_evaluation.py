@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from vaehelpers.common import InputError
 from vaehelpers.plots import OKABE_ITO, Picture, new_axes, picture
-from vaehelpers.plots.drawings import INK, PALE, Canvas
+from vaehelpers.plots.canvas import INK, PALE, Canvas
 
 __all__ = [
     "before_and_after",
