@@ -62,7 +62,7 @@ mutants: setup  ## Change the numeric modules by mutmut; the tests must notice (
 	$(BIN)/mutmut results
 
 docs: setup  ## The site, from the stored outputs, without network: build/site/index.html
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs build/site
 	@echo build/site/index.html
 
 wheel-check: setup  ## Build the wheel; install and use it in empty environments of Python 3.11, 3.12, 3.13

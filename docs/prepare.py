@@ -84,9 +84,11 @@ def lessons(out: Path) -> list[Path]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
-                cell["source"] = rewritten("".join(cell["source"])).splitlines(keepends=True)
-            elif "hide-input" in cell["metadata"].get("tags", []):
-                cell["metadata"]["mystnb"] = {"code_prompt_show": "Show the code"}
+                text = rewritten("".join(cell["source"]))
+                text = re.sub(r'(<a href="[^":]*)\.ipynb"', r'\1.html"', text)  # links inside folded answers are HTML
+                cell["source"] = text.splitlines(keepends=True)
+            elif "".join(cell["source"]).startswith("if install:"):  # for Colab; on a page it only delays the answer
+                cell["metadata"].setdefault("tags", []).append("remove-cell")
         target = out / path.relative_to(ROOT / "notebooks")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook), encoding="utf-8")
