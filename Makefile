@@ -48,7 +48,7 @@ pytest: setup  ## Tests and doctests, without the notebooks (ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 quick: setup  ## Unit tests alone, in two minutes: no notebooks, no doctests, nothing slow (ARGS="-k name")
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -p no:doctest -o addopts="--strict-markers -q" tests $(ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -p no:doctest -o addopts="--strict-markers -q" tests $(ARGS)
 
 fuzz: setup  ## The property tests on inputs drawn anew, FUZZ_EXAMPLES=2000 each (an hour or more)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist loadfile -p no:doctest -o addopts="--strict-markers -q" \

@@ -47,7 +47,8 @@ def draw(series, detector, found):
     return figure, first, last
 
 
-def main():
+def main() -> None:
+    """Draw the pump's event as the detector found it."""
     use_threads()
     series = load_series("example")
     detector = Detector().fit(series.train)

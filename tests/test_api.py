@@ -263,11 +263,6 @@ def report(missing):
     return f"{len(missing)}: " + ", ".join(sorted(missing))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_says_what_it_is(module):
-    assert len(ast.get_docstring(tree(module)) or "") > 20
-
-
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_list_what_they_export(room):
     held = importlib.import_module(f"vaehelpers.{room}")
@@ -279,11 +274,6 @@ def test_rooms_list_what_they_export(room):
 def test_the_number_of_public_names_is_known():
     """Each is a promise; a helper needs none. Raise the number on purpose."""
     assert len(public()) <= MOST_PUBLIC
-
-
-def test_every_public_function_and_class_is_documented():
-    missing = [f"{m}.{name}" for m, name, it in functions_and_classes() if len(inspect.getdoc(it) or "") < 15]
-    assert not missing, report(missing)
 
 
 def test_every_public_function_and_class_has_an_example():

@@ -7,6 +7,7 @@ Windows are index arrays into the one series in memory. Nothing here builds an a
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,7 +139,7 @@ def window_starts(
     return starts
 
 
-def gather(series: ArrayLike, starts: ArrayLike, timesteps: int) -> NDArray:
+def gather(series: ArrayLike, starts: ArrayLike, timesteps: int) -> NDArray[Any]:
     """Copy out the windows of one batch of starts.
 
     Parameters
@@ -214,10 +215,10 @@ class PointAggregator:
         if how not in known:
             raise InputError(f"how={how!r} is unknown; choose one of {', '.join(known)}")
         self.n, self.timesteps, self.how = n, timesteps, how
-        self._values: NDArray | None = None
-        self._count: NDArray | None = None
+        self._values: NDArray[Any] | None = None
+        self._count: NDArray[Any] | None = None
         self._rank = np.full(n, timesteps + 1, np.int32) if how in ("last", "centre") else None
-        self._pending: tuple[NDArray, NDArray] | None = None
+        self._pending: tuple[NDArray[Any], NDArray[Any]] | None = None
         self._done = 0
 
     def add(self, starts: ArrayLike, per_step: ArrayLike) -> None:
@@ -274,7 +275,7 @@ class PointAggregator:
             values = self._values / self._count if self.how == "mean" else self._values
         return np.where(self._count > 0, values, np.nan)
 
-    def _add_running(self, first: NDArray, values: NDArray) -> None:
+    def _add_running(self, first: NDArray[Any], values: NDArray[Any]) -> None:
         assert self._values is not None and self._count is not None
         missing = np.isnan(values)
         any_missing = bool(missing.any())
@@ -286,7 +287,7 @@ class PointAggregator:
                 self._values[rows] = np.fmax(self._values[rows], column)
             self._count[rows] += ~missing[:, step]
 
-    def _add_pick(self, first: NDArray, values: NDArray) -> None:
+    def _add_pick(self, first: NDArray[Any], values: NDArray[Any]) -> None:
         assert self._values is not None and self._rank is not None
         target = self.timesteps - 1 if self.how == "last" else self.timesteps // 2
         steps = np.arange(self.timesteps)
@@ -299,7 +300,7 @@ class PointAggregator:
             self._values[rows[better]] = column[better]
             self._rank[rows[better]] = rank
 
-    def _add_median(self, first: NDArray, values: NDArray) -> None:
+    def _add_median(self, first: NDArray[Any], values: NDArray[Any]) -> None:
         if np.any(np.diff(first) <= 0) or first[0] < self._done:
             raise InputError("how='median' needs increasing starts, each only once; sort the starts")
         if self._pending is not None:
@@ -311,7 +312,7 @@ class PointAggregator:
         keep = first + self.timesteps > first[-1]
         self._pending = (first[keep], values[keep])
 
-    def _finish_median(self, first: NDArray, values: NDArray, until: int) -> None:
+    def _finish_median(self, first: NDArray[Any], values: NDArray[Any], until: int) -> None:
         """Settle rows before `until`: no later window can touch them."""
         assert self._values is not None
         begin = self._done
@@ -409,7 +410,7 @@ def smooth(
     return np.concatenate([_smooth_piece(piece, width, begin) for piece in pieces])
 
 
-def _smooth_piece(values: NDArray, width: int, begin: int) -> NDArray:
+def _smooth_piece(values: NDArray[Any], width: int, begin: int) -> NDArray[Any]:
     if not len(values):
         return values
     measured = ~np.isnan(values)
@@ -425,10 +426,10 @@ def _smooth_piece(values: NDArray, width: int, begin: int) -> NDArray:
 
 
 def fill_between(
-    values: NDArray,
-    observed: NDArray,
-    before: tuple[NDArray, NDArray] | None = None,
-    after: tuple[NDArray, NDArray] | None = None,
+    values: NDArray[Any],
+    observed: NDArray[Any],
+    before: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    after: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> None:
     """Fill missing values in place: on the straight line between their neighbours, at the ends with the nearest.
 
@@ -461,7 +462,7 @@ def fill_between(
 
 
 def fill_behind(
-    values: NDArray, observed: NDArray, gaps: ArrayLike | None = None, before: NDArray | None = None
+    values: NDArray[Any], observed: NDArray[Any], gaps: ArrayLike | None = None, before: NDArray[Any] | None = None
 ) -> None:
     """Fill missing values in place with the last one seen, so that no row knows of later ones.
 

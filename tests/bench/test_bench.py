@@ -138,6 +138,7 @@ def test_series_that_cannot_be_judged(folder):
 # ------------------------------------------------------------------------------------------------------ rows and resume
 
 
+@pytest.mark.slow
 def test_one_row_per_file_method_and_seed(folder, tmp_path):
     out = tmp_path / "out"
     found = bench.bench(folder, out, methods=CHEAP, seeds=[3, 4], jobs=0)
@@ -156,6 +157,7 @@ def test_one_row_per_file_method_and_seed(folder, tmp_path):
     assert pd.read_csv(out / "bench.csv")["vus_pr"].to_list() == found.rows["vus_pr"].to_list()
 
 
+@pytest.mark.slow
 def test_the_same_command_computes_nothing_again_and_a_larger_one_what_is_new(folder, tmp_path, counted):
     out = tmp_path / "out"
     bench.bench(folder, out, methods=CHEAP, limit=2, jobs=0)
@@ -189,6 +191,7 @@ def test_a_line_cut_short_by_a_crash_is_done_again(folder, tmp_path, counted, cu
     assert [line[:8] for line in lines_of(out)] == [line.split(",")[:8] for line in whole.decode().splitlines()]
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_everything_done_is_kept(folder, tmp_path, monkeypatch, counted):
     out = tmp_path / "out"
 
@@ -225,6 +228,7 @@ def test_a_training_that_was_interrupted_is_no_result(folder, tmp_path, monkeypa
     assert len(lines_of(out)) == 1
 
 
+@pytest.mark.slow
 def test_other_settings_data_or_files_are_refused(folder, tmp_path):
     out = tmp_path / "out"
     bench.bench(folder, out, methods=CHEAP, settings=TINY, jobs=0)
@@ -344,6 +348,7 @@ def test_folders_without_series(tmp_path, folder):
 # ----------------------------------------------------------------------------------------------------- worker processes
 
 
+@pytest.mark.slow
 def test_workers_give_what_this_process_gives(folder, tmp_path):
     here = bench.bench(folder, tmp_path / "here", methods=[*CHEAP, "vae"], limit=1, settings=TINY, jobs=0)
     there = bench.bench(folder, tmp_path / "there", methods=[*CHEAP, "vae"], limit=1, settings=TINY, jobs=2)
@@ -369,6 +374,7 @@ def worker():
     worker.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_or_is_late_is_replaced(folder, worker, monkeypatch):
     assert worker.run(task(folder), 60)["error"] == ""
     first = worker.child
@@ -398,6 +404,7 @@ def test_the_last_words_of_a_worker_are_recorded(folder):
     assert error.startswith("its process ended with status 1: OSError")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on(folder, tmp_path, number):
@@ -563,6 +570,7 @@ def test_the_published_table_of_the_23_series():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_table_says(folder, tmp_path):
     names = [path.name for path in files.tsb_ad_files(folder)]
     pd.DataFrame({"file": names, "A|B": 0.25}).to_csv(tmp_path / "published.csv", index=False)

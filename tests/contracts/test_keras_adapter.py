@@ -58,6 +58,7 @@ def status(model, **options):
     return {result.name: result.status for result in check_vae(model, draws=60, **options).results}
 
 
+@pytest.mark.slow
 def test_a_sound_functional_model_passes_all_that_it_has():
     report = check_vae(graph(), draws=100)
     assert report.passed, str(report)

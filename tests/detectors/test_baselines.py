@@ -170,6 +170,7 @@ def test_pca_equals_its_twin(timesteps, n_components, n_features, seed):
     np.testing.assert_allclose(model.decision_function(series), expected, rtol=2e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_windows_stay_out_of_memory():
     """300,000 windows of 200 would be 240 MB as float32."""
     series = rhythm(300_000)

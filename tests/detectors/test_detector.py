@@ -132,6 +132,7 @@ def test_a_short_training_part_is_used_whole_and_says_so():
     assert "shorter than 20 windows" in detector.notes_[0]
 
 
+@pytest.mark.slow
 def test_seed_decides():
     def scores(seed):
         return Detector(**QUICK, hold_back=0.0, seed=seed).fit(normal()).decision_function(odd())
@@ -175,6 +176,7 @@ def folder(fitted, tmp_path):
     return fitted.save(tmp_path / "saved")
 
 
+@pytest.mark.slow
 def test_a_fresh_process_scores_the_same(fitted, folder, tmp_path):
     np.save(tmp_path / "in.npy", odd())
     subprocess.run(
@@ -305,6 +307,7 @@ def test_bad_series(fitted, fitted_three):
         Detector(**QUICK).fit(np.array(["a"] * 100))
 
 
+@pytest.mark.slow
 def test_refit_learns_from_the_held_back_rows_and_leaves_the_threshold():
     rows = normal(2_000)
     once = Detector(**{**QUICK, "steps": 40}, patience=40, refit=False).fit(rows)
@@ -323,6 +326,7 @@ def test_refit_learns_from_the_held_back_rows_and_leaves_the_threshold():
     assert scored[1] < 0.2 * scored[0]
 
 
+@pytest.mark.slow
 def test_what_the_encoder_reads_is_cut_and_what_it_is_held_against_is_not():
     rows = normal()
     detector = Detector(**{**QUICK, "smooth": 1}).fit(rows)
@@ -376,6 +380,7 @@ def test_unfitted_is_an_error_of_both_kinds():
         Detector().decision_function(normal())
 
 
+@pytest.mark.slow
 def test_columns_are_put_in_order_by_name(fitted_three):
     rows = pd.DataFrame(normal(1_500, 3), columns=["flow", "level", "power"])
     detector = Detector(**{**QUICK, "steps": 2}).fit(rows)
@@ -388,6 +393,7 @@ def test_columns_are_put_in_order_by_name(fitted_three):
     assert not hasattr(fitted_three, "feature_names_in_")
 
 
+@pytest.mark.slow
 def test_score_samples_fit_predict_and_search(fitted):
     rows = odd()
     np.testing.assert_array_equal(fitted.score_samples(rows), -fitted.decision_function(rows))

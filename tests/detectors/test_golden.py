@@ -23,6 +23,7 @@ def test_every_format_up_to_todays_has_golden_files():
         assert json.loads((GOLDEN / made / name / "detector.json").read_text())["format"] == int(made.split("_")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("made", "name"), CASES)
 def test_golden_detector_loads_and_scores_alike(made, name):
     detector = Detector.load(GOLDEN / made / name)
@@ -39,6 +40,7 @@ def test_golden_detector_loads_and_scores_alike(made, name):
     assert 110 < np.nanargmax(held["scores"]) < 140
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("made", "name"), CASES)
 def test_golden_detector_can_be_saved_again(made, name, tmp_path):
     detector = Detector.load(GOLDEN / made / name)

@@ -269,6 +269,7 @@ def test_the_table_of_the_parts_is_the_table_of_the_whole(detector, tmp_path, ax
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["parts", "whole"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_remembers_sees_all_scores_in_order(tmp_path):
     detector = Detector(**SMALL, threshold="spot", false_alarm_rate=0.01).fit(wave(2_000))
     series = Series(wave(300, seed=2) * np.r_[np.ones(200), 2 * np.ones(100)], columns=("flow",))

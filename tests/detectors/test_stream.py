@@ -78,6 +78,7 @@ ride = settings(max_examples=30, deadline=None, suppress_health_check=[HealthChe
 # -- the same scores -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["one", "three"])
 @given(data=st.data())
 @ride

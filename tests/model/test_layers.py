@@ -279,6 +279,7 @@ def test_any_length_and_any_batch():
         assert model(normal(batch, steps, 3)).shape == (batch, steps, 4)
 
 
+@pytest.mark.slow
 def test_fit_save_and_load(tmp_path):
     """The same training as the stock layer, and a file that loads without custom_objects."""
     x, y = normal(37, 8, 2), normal(37, 1, seed=1)

@@ -114,6 +114,7 @@ def test_noise_is_fresh_in_training_and_absent_in_scoring():
     np.testing.assert_array_equal(model(windows), model(windows))
 
 
+@pytest.mark.slow
 def test_seed_decides_everything():
     def run(seed):
         model = LSTMVAE(T, 1, 2, units=4, seed=seed)

@@ -396,6 +396,7 @@ def test_more_passes_come_closer(sine):
     assert errors[0] > errors[1] > errors[2]
 
 
+@pytest.mark.slow
 def test_imputation_while_scoring_uncovers_less_of_the_hole(sine):
     """Zero fill next to a hole looks like an anomaly; imputation takes that away."""
     model, _ = sine

@@ -544,6 +544,7 @@ def many_variables_with_holes():
     return Series(values, times=times, labels=(np.arange(900) // 10 == 80).astype(int), train_rows=600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [bare, short, labelled, labelled_as_normal_throughout, numeric_times, many_variables_with_holes]
 )
@@ -557,6 +558,7 @@ def test_every_sentence_and_figure_for_any_series(make, tmp_path, monkeypatch):
     assert ("No training part" in said) == (data.train_rows is None)
 
 
+@pytest.mark.slow
 def test_every_sentence_for_every_threshold_rule(tmp_path, monkeypatch):
     from vaehelpers.thresholds import THRESHOLDS
 
@@ -570,6 +572,7 @@ def test_every_sentence_for_every_threshold_rule(tmp_path, monkeypatch):
         assert f"*{name}*" in text
 
 
+@pytest.mark.slow
 def test_a_series_without_any_event_is_told_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = bare()

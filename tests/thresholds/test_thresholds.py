@@ -361,6 +361,7 @@ def test_p_values_of_many_scores_are_never_too_low_and_hardly_too_high(rng):
     assert len(json.dumps(rule.to_dict())) < 300_000
 
 
+@pytest.mark.slow
 @given(
     scores=st.lists(st.one_of(st.integers(0, 6).map(float), st.just(math.nan)), min_size=20, max_size=60),
     alarms=st.sampled_from([1, 2, 3.5]),

@@ -169,7 +169,6 @@ def _pick(data: Series, columns: Sequence[str]) -> Series:
 
 def _detector_settings(assignments: Sequence[str]) -> dict[str, Any]:
     """--set into parameters of the Detector; the preset and the seed have options of their own."""
-
     from vaehelpers.report import parameters
 
     known = {name: it for name, it in parameters.detector_parameters().items() if name not in ("preset", "seed")}

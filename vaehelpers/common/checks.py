@@ -103,6 +103,7 @@ def number(
     high: float | None = None,
     below: float | None = None,
 ) -> float:
+    """Return a finite number within its bounds, or raise `InputError`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise InputError(f"{key}={value!r} in {where} is not a number")
     try:
@@ -123,6 +124,7 @@ def number(
 
 
 def count(key: str, value: Any, where: str, *, low: int) -> int:
+    """Return a whole number of at least `low`, or raise `InputError`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise InputError(f"{key}={value!r} in {where} is not a whole number")
     if value < low:
@@ -131,12 +133,14 @@ def count(key: str, value: Any, where: str, *, low: int) -> int:
 
 
 def choice(key: str, value: Any, known: tuple[str, ...], where: str) -> str:
+    """Return one of the known words, or raise `InputError`."""
     if value not in known:
         raise InputError(f"{key}={value!r} in {where} is unknown; use one of {', '.join(known)}")
     return str(value)
 
 
 def guess(word: str, known: list[str]) -> str:
+    """Return the known word that was probably meant, as a remark in brackets, or nothing."""
     close = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ _FIRST_EPOCH, _LAST_EPOCH = 315_532_800, 4_102_444_800  # 1980 and 2100, in seco
 _HOUR_NAMES = ("hour", "hr", "stunde", "heure", "hora", "uur")
 
 
-def epoch_unit(numbers: NDArray) -> str | None:
+def epoch_unit(numbers: NDArray[Any]) -> str | None:
     """Unit of times since 1970, by their size; None where they are none.
 
     Parameters
@@ -70,7 +71,7 @@ def epoch_unit(numbers: NDArray) -> str | None:
     return None
 
 
-def _whole_days(axis: NDArray) -> pd.DatetimeIndex | None:
+def _whole_days(axis: NDArray[Any]) -> pd.DatetimeIndex | None:
     """Numbers like 20240131 as days."""
     if not len(axis) or not np.all((axis >= 19_000_101) & (axis <= 21_001_231) & (axis % 1 == 0)):
         return None

@@ -122,15 +122,15 @@ class Explanation:
         Whether the alarms can be trusted, and why: status and reason. None where no line was drawn.
     """
 
-    scores: NDArray
-    p_values: NDArray
-    flags: NDArray
-    contributions: NDArray
-    expected: NDArray
-    lower: NDArray
-    upper: NDArray
+    scores: NDArray[Any]
+    p_values: NDArray[Any]
+    flags: NDArray[Any]
+    contributions: NDArray[Any]
+    expected: NDArray[Any]
+    lower: NDArray[Any]
+    upper: NDArray[Any]
     events: pd.DataFrame
-    point_scores: NDArray
+    point_scores: NDArray[Any]
     check: SelfCheck | None
 
 
@@ -235,7 +235,7 @@ class BaseDetector(BaseEstimator):
         self.fit_seconds_ = time.perf_counter() - begin
         return self
 
-    def _window_length(self, values: NDArray, wanted: int | None) -> int:
+    def _window_length(self, values: NDArray[Any], wanted: int | None) -> int:
         timesteps = int(wanted or dominant_period(values))
         n = len(values)
         if timesteps > n:
@@ -244,7 +244,7 @@ class BaseDetector(BaseEstimator):
             )
         return timesteps
 
-    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+    def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         raise NotImplementedError
 
     def _split(self, n: int) -> tuple[int, int]:
@@ -259,7 +259,9 @@ class BaseDetector(BaseEstimator):
             return n, n
         return int(n * (1 - hold_back)), int(n * (1 - hold_back * 2 / 3))
 
-    def _calibrate(self, prepared: Prepared, train_starts: NDArray, ends: tuple[int, int], progress: Progress) -> None:
+    def _calibrate(
+        self, prepared: Prepared, train_starts: NDArray[Any], ends: tuple[int, int], progress: Progress
+    ) -> None:
         """Draw the lines on the rows that were held back, or on those trained on where there are none."""
         fit_end, val_end = ends
         held_back = val_end < len(prepared)
@@ -317,7 +319,7 @@ class BaseDetector(BaseEstimator):
         values: ArrayLike,
         *,
         gaps: ArrayLike | None = None,
-        fill: Callable[[NDArray, NDArray], None] = fill_between,
+        fill: Callable[[NDArray[Any], NDArray[Any]], None] = fill_between,
         first_row: int = 0,
         times: Any = None,
     ) -> Prepared:
@@ -353,7 +355,7 @@ class BaseDetector(BaseEstimator):
         return Prepared(scaled, target, observed, starts, borders, first_row, times)
 
     def scale(
-        self, values: NDArray, fill: Callable[[NDArray, NDArray], None] | None = None
+        self, values: NDArray[Any], fill: Callable[[NDArray[Any], NDArray[Any]], None] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.bool_]]:
         """Scaled, cut and filled values; the same uncut (None where nothing was cut); which were observed."""
         observed = np.isfinite(values)
@@ -366,7 +368,7 @@ class BaseDetector(BaseEstimator):
             whole = np.where(observed, whole, scaled)
         return scaled.astype(np.float32), whole.astype(np.float32) if cut else None, observed
 
-    def _numbers(self, given: Series) -> NDArray:
+    def _numbers(self, given: Series) -> NDArray[Any]:
         return np.asarray(given.values)
 
     def _ready(self, series: Any) -> tuple[Series, Prepared]:
@@ -417,7 +419,7 @@ class BaseDetector(BaseEstimator):
 
     # -- score ----------------------------------------------------------------------------------------------------
 
-    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray:
+    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray[Any]:
         """Score rows before smoothing.
 
         Parameters
@@ -438,7 +440,7 @@ class BaseDetector(BaseEstimator):
         scores = np.asarray(self._points(prepared, progress), np.float64)
         return np.where(prepared.observed.any(axis=1), scores, np.nan)
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         raise NotImplementedError
 
     def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
@@ -538,12 +540,14 @@ class BaseDetector(BaseEstimator):
     def _promises(self) -> bool:
         return self.alarm_line_ is not None and self.alarm_line_.status != "no promise"
 
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, NDArray]:
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
         """Errors of rows, per variable, and of windows, summed; both at least 0. The same where a method has one."""
         points = self.points(prepared, progress=progress)
         return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
 
-    def _time_scales(self, prepared: Prepared, progress: Progress, rows: NDArray | None = None) -> dict[str, NDArray]:
+    def _time_scales(
+        self, prepared: Prepared, progress: Progress, rows: NDArray[Any] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
         row_errors, windows = self._errors(prepared, progress)
         self._row_errors = row_errors
@@ -551,7 +555,7 @@ class BaseDetector(BaseEstimator):
         return time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=prepared.gaps)
 
     def _draw_alarm_line(
-        self, scales: dict[str, NDArray], promise: Promise, trained: dict[str, NDArray] | None = None
+        self, scales: dict[str, NDArray[Any]], promise: Promise, trained: dict[str, NDArray[Any]] | None = None
     ) -> None:
         """Calibrate the line that promises so many false alarms per time; note why where none can be drawn."""
         reach = {name: max(1, rows) for name, rows in scale_reach(self.timesteps_).items()}
@@ -570,7 +574,7 @@ class BaseDetector(BaseEstimator):
         return Promise(alarms)
 
     def _incidents(
-        self, scales: dict[str, NDArray], given: Series, prepared: Prepared, expected: NDArray | None = None
+        self, scales: dict[str, NDArray[Any]], given: Series, prepared: Prepared, expected: NDArray[Any] | None = None
     ) -> pd.DataFrame:
         assert self.alarm_line_ is not None
         known = expected is not None and bool(np.isfinite(expected).any())
@@ -591,7 +595,9 @@ class BaseDetector(BaseEstimator):
             marks[first : last + 1] = True
         return marks
 
-    def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
+    def _details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """Contributions before smoothing, and what was expected with its band, in training deviations."""
         points = self.points(prepared, progress=progress)
         unknown = np.full(prepared.scaled.shape, np.nan)
@@ -623,7 +629,7 @@ class BaseDetector(BaseEstimator):
         if not hasattr(self, "threshold_"):
             raise NotFitted("no threshold was drawn at fit, so that nothing can be flagged; fit on more rows")
 
-    def _contributed(self, parts: NDArray) -> str:
+    def _contributed(self, parts: NDArray[Any]) -> str:
         """The variables that carry most of a row's score, largest first."""
         total = parts.sum()
         order = np.argsort(-parts)[:3]
@@ -663,11 +669,11 @@ def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> flo
     return float(vus_pr(labels, detector.decision_function(given), sliding_window_of(given.values)))
 
 
-def _highest(part: NDArray) -> float:
+def _highest(part: NDArray[Any]) -> float:
     return float(np.nanmax(part)) if np.isfinite(part).any() else np.nan
 
 
-def _lowest(part: NDArray) -> float:
+def _lowest(part: NDArray[Any]) -> float:
     return float(np.nanmin(part)) if np.isfinite(part).any() else np.nan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +52,10 @@ class Baseline(BaseDetector):
     own: ClassVar = (smoothing(DEFAULT_SMOOTH),)
     draws: ClassVar[bool] = False  # whether the seed changes anything
 
-    def _window_length(self, values: NDArray, wanted: int | None) -> int:
+    def _window_length(self, values: NDArray[Any], wanted: int | None) -> int:
         return 1 if wanted is None else super()._window_length(values, wanted)
 
-    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+    def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         n = len(values)
         fit_end, val_end = self._split(n)
         self._learn_from(values[:fit_end], given.slice(0, fit_end), progress)
@@ -70,7 +70,7 @@ class Baseline(BaseDetector):
         if hasattr(self, "threshold_"):
             self._finish_alarms(prepared, progress)
 
-    def _learn_from(self, values: NDArray, given: Series, progress: Progress) -> None:
+    def _learn_from(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         self.scaler_ = Scaler().fit(values)
         self._learn(self.prepare(values, gaps=given.gaps, times=given.times), progress)
 
@@ -78,7 +78,7 @@ class Baseline(BaseDetector):
         """Learn more than mean and scale; nothing by default."""
 
 
-def _mean_over_observed(values: NDArray, observed: NDArray) -> NDArray[np.float64]:
+def _mean_over_observed(values: NDArray[Any], observed: NDArray[Any]) -> NDArray[np.float64]:
     """Mean over the last axis of what is observed; NaN where nothing is."""
     count = observed.sum(axis=-1)
     total = np.where(observed, values, 0.0).sum(axis=-1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vaehelpers import thresholds
 
 
-def without_outbreaks(scores: NDArray, width: int) -> NDArray:
+def without_outbreaks(scores: NDArray[Any], width: int) -> NDArray[Any]:
     """Scores with NaN where they stand far above the rest, and within `width` rows of there: smoothing spreads them.
 
     Far is six robust standard deviations of the logarithm: smoothed errors are skewed, their logarithms hardly.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from vaehelpers.windows import fill_between, smooth
 
 def score_parts(
     detector: Detector,
-    read: Callable[[int, int], NDArray],
+    read: Callable[[int, int], NDArray[Any]],
     n: int,
     *,
     gaps: ArrayLike | None = None,
@@ -95,14 +96,16 @@ def score_parts(
 class _Neighbours:
     """The values seen next to a part on either side, however far away: a long hole is filled between them."""
 
-    def __init__(self, detector: Detector, read: Callable[[int, int], NDArray], n: int, rows: int):
+    def __init__(self, detector: Detector, read: Callable[[int, int], NDArray[Any]], n: int, rows: int):
         self.detector, self.read, self.n, self.rows = detector, read, n, rows
         features = detector.n_features_in_
         self.left = np.full((2, features), np.nan)  # row, value
         self.right = np.full((2, features), np.nan)  # NaN: not known; infinity: there is none
-        self.previous: tuple[int, NDArray] | None = None
+        self.previous: tuple[int, NDArray[Any]] | None = None
 
-    def of(self, values: NDArray, low: int, high: int) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
+    def of(
+        self, values: NDArray[Any], low: int, high: int
+    ) -> tuple[tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]:
         """Rows, counted from `low`, and values of those before and of those after."""
         if self.previous is not None:
             begin, rows_before = self.previous
@@ -114,13 +117,13 @@ class _Neighbours:
         after = np.where(absent & np.isfinite(self.right[0]), self.right[0] - low, np.nan)
         return (self.left[0] - low, self.left[1]), (after, self.right[1])
 
-    def _note_last(self, begin: int, values: NDArray) -> None:
+    def _note_last(self, begin: int, values: NDArray[Any]) -> None:
         seen = ~np.isnan(values)
         for column in np.flatnonzero(seen.any(axis=0)):
             row = int(np.flatnonzero(seen[:, column])[-1])
             self.left[:, column] = begin + row, self._scaled(values[row])[column]
 
-    def _look_ahead(self, high: int, absent: NDArray) -> None:
+    def _look_ahead(self, high: int, absent: NDArray[Any]) -> None:
         """Find the first value after `high` of the columns that are missing there."""
         at = high
         while at < self.n and np.isnan(self.right[0][absent]).any():
@@ -132,5 +135,5 @@ class _Neighbours:
             at += len(block)
         self.right[0, absent & np.isnan(self.right[0])] = np.inf
 
-    def _scaled(self, row: NDArray) -> NDArray:
+    def _scaled(self, row: NDArray[Any]) -> NDArray[Any]:
         return self.detector.scale(row[None])[0][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class RandomScore(Baseline):
 
     draws: ClassVar[bool] = True
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         return np.random.default_rng(self.settings_["seed"]).random(len(prepared))
 
 
@@ -55,7 +55,7 @@ class AbsoluteDifference(Baseline):
     array([0., 2., 5., 0.])
     """
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         steps = np.abs(np.diff(prepared.whole, axis=0, prepend=prepared.whole[:1]))
         steps[prepared.gaps] = 0.0
         return _mean_over_observed(steps, prepared.observed)
@@ -83,7 +83,7 @@ class MovingZScore(Baseline):
 
     own: ClassVar = (smoothing(200),)
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         return _mean_over_observed(prepared.whole**2, prepared.observed)
 
 
@@ -108,7 +108,7 @@ class MovingVariance(Baseline):
 
     _window_length = BaseDetector._window_length
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         gaps, observed = prepared.gaps, prepared.observed
         values = np.where(observed, prepared.whole, np.nan)
         mean = smooth(values, self.timesteps_, gaps=gaps)

@@ -344,7 +344,7 @@ def _limit_from_json(limit: dict[str, float] | None) -> pd.Timedelta | float | N
     return read.number("number", low=0.0)
 
 
-def _thin(scores: NDArray, most: int = 20_000) -> list[float]:
+def _thin(scores: NDArray[Any], most: int = 20_000) -> list[float]:
     """At most `most` calibration scores, evenly spread over their order."""
     ordered = np.sort(scores)
     if len(ordered) > most:

@@ -455,7 +455,7 @@ def trailing_scores(
     given = detector.align(as_series(series))
     values = np.asarray(given.values, np.float32)
     result = np.full(len(values), np.nan)
-    gaps: NDArray = np.empty(0, np.int64)
+    gaps: NDArray[Any] = np.empty(0, np.int64)
     newer = np.ones(len(values), bool)
     if given.times is not None:
         dates = isinstance(given.times, pd.DatetimeIndex)
@@ -473,9 +473,9 @@ def trailing_scores(
 
 def _points(
     detector: Detector,
-    values: NDArray,
-    gaps: NDArray | None,
-    before: NDArray | None,
+    values: NDArray[Any],
+    gaps: NDArray[Any] | None,
+    before: NDArray[Any] | None,
     *,
     first_row: int = 0,
     progress: Progress = quiet,
@@ -579,7 +579,7 @@ def _check_state(detector: Detector, state: Any) -> None:
         raise InputError("the state belongs to another detector; load that one, or start without the state")
 
 
-def _to_json(values: NDArray) -> list[Any]:
+def _to_json(values: NDArray[Any]) -> list[Any]:
     """Nested lists with None for NaN; a float32 becomes the float that turns into it again."""
     plain = values.astype(object)
     plain[np.isnan(values)] = None

@@ -145,7 +145,7 @@ class Detector(BaseDetector):
 
     # -- fit ------------------------------------------------------------------------------------------------------
 
-    def _fit(self, values: NDArray, given: Series, progress: Progress) -> None:
+    def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         settings, n, timesteps = self.settings_, len(values), self.timesteps_
         fit_end, val_end = self._split(n)
         self.scaler_ = Scaler().fit(values[:fit_end])
@@ -179,8 +179,8 @@ class Detector(BaseDetector):
     def _train(
         self,
         prepared: Prepared,
-        starts: NDArray,
-        val_starts: NDArray | None,
+        starts: NDArray[Any],
+        val_starts: NDArray[Any] | None,
         part: tuple[int, int],
         progress: Progress,
     ) -> History:
@@ -201,7 +201,7 @@ class Detector(BaseDetector):
             progress=lambda stage, done, total: progress(stage, begin + done, settings["steps"]),
         )
 
-    def _unsuspicious(self, starts: NDArray) -> NDArray:
+    def _unsuspicious(self, starts: NDArray[Any]) -> NDArray[Any]:
         """Of held-back windows those to learn from: all, or in an untrusted training part those without a flag."""
         if not self.settings_["contamination"] or not self.calibration_["held_back"]:
             return starts
@@ -211,7 +211,7 @@ class Detector(BaseDetector):
         ends = np.minimum(starts + self.timesteps_, len(flagged))
         return starts[total[ends] == total[np.minimum(starts, len(flagged))]]
 
-    def _start(self, scaled: NDArray, starts: NDArray) -> None:
+    def _start(self, scaled: NDArray[Any], starts: NDArray[Any]) -> None:
         if not self.settings_["linear_path"] or len(starts) < 2:
             return
         rng = np.random.default_rng(self.settings_["seed"])
@@ -220,7 +220,7 @@ class Detector(BaseDetector):
         chosen = np.sort(rng.choice(starts, min(most, len(starts)), replace=False))
         self.model_.start_from_pca(gather(scaled, chosen, self.timesteps_))
 
-    def _set_aside(self, prepared: Prepared, starts: NDArray) -> NDArray:
+    def _set_aside(self, prepared: Prepared, starts: NDArray[Any]) -> NDArray[Any]:
         """Leave out training windows that look anomalous to the starting model, at most the share `contamination`."""
         share = self.settings_["contamination"]
         if not share or not self.settings_["linear_path"]:
@@ -266,13 +266,13 @@ class Detector(BaseDetector):
                 f"{kept} are kept."
             )
 
-    def _measure_latent(self, scaled: NDArray, starts: NDArray) -> None:
+    def _measure_latent(self, scaled: NDArray[Any], starts: NDArray[Any]) -> None:
         chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(4_096, len(starts))).round().astype(int))]
         mu, log_var = encode_series(self.model_, scaled, chosen)
         self.collapse_ = collapse_report(mu, log_var).to_dict() if len(mu) > 1 else {}
         self._latent: LatentDistance | None = fit_latent_distance(mu) if len(mu) > 1 else None
 
-    def _normalise(self, prepared: Prepared, train_starts: NDArray) -> None:
+    def _normalise(self, prepared: Prepared, train_starts: NDArray[Any]) -> None:
         """What one unit of score is: the error on the training windows, per variable."""
         chosen = prepared.at(train_starts[:: max(1, len(train_starts) // 4_096)])
         self._normalisers: dict[str, list[Normaliser]] = {}
@@ -287,7 +287,9 @@ class Detector(BaseDetector):
                 centre = one.centre / self.n_features_in_
                 self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
 
-    def _calibrate(self, prepared: Prepared, train_starts: NDArray, ends: tuple[int, int], progress: Progress) -> None:
+    def _calibrate(
+        self, prepared: Prepared, train_starts: NDArray[Any], ends: tuple[int, int], progress: Progress
+    ) -> None:
         super()._calibrate(prepared, train_starts, ends, progress)
         part = prepared.starts[prepared.starts >= ends[1]] if self.calibration_["held_back"] else train_starts
         points = self.points(prepared.at(part), aggregate="trailing", progress=progress)
@@ -331,7 +333,7 @@ class Detector(BaseDetector):
             progress=progress,
         )
 
-    def _contributions(self, prepared: Prepared, **options: Any) -> tuple[NDArray, SeriesScores]:
+    def _contributions(self, prepared: Prepared, **options: Any) -> tuple[NDArray[Any], SeriesScores]:
         """What each variable adds to each row's score, before smoothing."""
         total, result = np.zeros((len(prepared), self.n_features_in_)), None
         for kind in self._kinds():
@@ -343,7 +345,7 @@ class Detector(BaseDetector):
         # a missing value adds nothing, a row without any value has no score
         return np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total), result
 
-    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray:
+    def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray[Any]:
         """Score rows before smoothing; see `BaseDetector.points`."""
         if self.n_features_in_ > 1:
             return self._contributions(prepared, aggregate=aggregate, progress=progress)[0].sum(axis=1)
@@ -353,13 +355,15 @@ class Detector(BaseDetector):
             total += self._normalisers[kind][0].transform(points)
         return total
 
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, NDArray]:
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
         parts = np.array(self._run("error", prepared, details=True, progress=progress).contributions)
         for column, normaliser in enumerate(self._normalisers["error"]):
             parts[:, column] = normaliser.transform(parts[:, column])
         return parts, self.points(prepared, progress=progress)
 
-    def _details(self, prepared: Prepared, progress: Progress) -> tuple[NDArray, tuple[NDArray, NDArray, NDArray]]:
+    def _details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         contributions, result = self._contributions(prepared, progress=progress)
         width = 2.0 * np.asarray(result.deviation)
         expected = np.asarray(result.expected)

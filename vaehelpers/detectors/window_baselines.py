@@ -48,7 +48,7 @@ class _Windowed(Baseline):
             starts = np.sort(np.random.default_rng(self.settings_["seed"]).choice(starts, limit, replace=False))
         return gather(scaled, starts, self.timesteps_).reshape(len(starts), width)
 
-    def _batches(self, prepared: Prepared, progress: Progress) -> Iterator[tuple[NDArray, NDArray]]:
+    def _batches(self, prepared: Prepared, progress: Progress) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Starts and flat windows, batch by batch."""
         scaled, gaps = prepared.whole, prepared.gaps
         n, width = len(scaled), self.timesteps_ * scaled.shape[1]
@@ -118,7 +118,7 @@ class WindowedPCA(_Windowed):
                 windows
             )
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         points = PointAggregator(len(prepared), self.timesteps_, "mean")
         basis = self.pca_.components_.astype(np.float32)
         centre = self.pca_.mean_.astype(np.float32)
@@ -177,7 +177,7 @@ class KMeansDistance(_Windowed):
         ).fit(windows)
         self.centres_ = model.cluster_centers_.astype(np.float32)
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         points = PointAggregator(len(prepared), self.timesteps_, "mean")
         lengths = (self.centres_**2).sum(axis=1)
         for starts, windows in self._batches(prepared, progress):
@@ -217,7 +217,7 @@ class MatrixProfile(Baseline):
         Parameter("max_train", "int", 20_000, "Of a longer training part the last rows are kept.", low=1, unit="rows"),
     )
 
-    def _window_length(self, values: NDArray, wanted: int | None) -> int:
+    def _window_length(self, values: NDArray[Any], wanted: int | None) -> int:
         return max(3, BaseDetector._window_length(self, values, wanted))
 
     def _learn(self, prepared: Prepared, progress: Progress) -> None:
@@ -233,7 +233,7 @@ class MatrixProfile(Baseline):
         # stumpy takes a window with NaN for no neighbour: none may reach across a gap
         self.breaks_ = gaps[gaps > self.skipped_] - self.skipped_
 
-    def _points(self, prepared: Prepared, progress: Progress) -> NDArray:
+    def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         stump = _stumpy().stump
         scaled, observed, gaps = prepared.whole, prepared.observed, prepared.gaps
         n, width = len(scaled), self.timesteps_
@@ -262,11 +262,11 @@ class MatrixProfile(Baseline):
         return points.result()
 
 
-def _longest_stretch(n: int, gaps: NDArray) -> int:
+def _longest_stretch(n: int, gaps: NDArray[Any]) -> int:
     return int(np.diff(np.r_[0, np.unique(gaps), n]).max())
 
 
-def _between(gaps: NDArray) -> str:
+def _between(gaps: NDArray[Any]) -> str:
     return f", {len(gaps)} gaps" if len(gaps) else ""
 
 

@@ -73,7 +73,7 @@ def write_scores(
     parts = score_parts(detector, spool.values, spool.n, gaps=spool.gaps(), rows=rows, progress=progress)
     rule = detector.threshold_
     floor = detector.smallest_p_
-    judged: Iterator[tuple[int, NDArray, NDArray, NDArray]]
+    judged: Iterator[tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]]
     if rule.sequential:
         scores = np.concatenate([part for _, part in parts])
         chances, alarms = rule.p_values(scores), rule.flags(scores)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -134,7 +136,9 @@ def point_adjusted_f1_misleading(labels: ArrayLike, flags: ArrayLike) -> float:
 
 
 def best_point_adjusted_f1_misleading(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Highest point-adjusted F1 over all thresholds, as many papers report it. **Misleading twice over.**
+    """Highest point-adjusted F1 over all thresholds, as many papers report it.
+
+    **Misleading twice over.**
 
     The adjustment rewards random scores (see `point_adjusted_f1_misleading`), and the threshold is chosen with the
     labels in hand.
@@ -178,7 +182,7 @@ def best_point_adjusted_f1_misleading(labels: ArrayLike, scores: ArrayLike) -> f
     return _best_f1(truth, adjusted)
 
 
-def _best_f1(truth: NDArray, values: NDArray) -> float:
+def _best_f1(truth: NDArray[Any], values: NDArray[Any]) -> float:
     if not truth.any():
         return np.nan
     order = np.argsort(-values, kind="stable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,7 +120,7 @@ def _binary(values: ArrayLike, name: str) -> NDArray[np.bool_]:
     return array.astype(bool)
 
 
-def _same_length(truth: NDArray, other: NDArray, name: str) -> None:
+def _same_length(truth: NDArray[Any], other: NDArray[Any], name: str) -> None:
     if len(truth) != len(other):
         raise InputError(f"labels has {len(truth)} rows and {name} {len(other)}; give one per row of the series")
 
@@ -147,7 +147,7 @@ def _flag_pair(labels: ArrayLike, flags: ArrayLike) -> tuple[NDArray[np.bool_], 
     return truth, flagged
 
 
-def _widen(truth: NDArray, tolerance: int) -> NDArray[np.bool_]:
+def _widen(truth: NDArray[Any], tolerance: int) -> NDArray[np.bool_]:
     change = np.zeros(len(truth) + 1, np.int64)
     for first, last in runs(truth):
         change[max(first - tolerance, 0)] += 1
@@ -159,7 +159,7 @@ def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else np.nan
 
 
-def _mean(values: NDArray) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(np.mean(values)) if len(values) else np.nan
 
 

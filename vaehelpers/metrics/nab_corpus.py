@@ -10,7 +10,7 @@ notebooks/08_honest_evaluation.ipynb.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -188,7 +188,7 @@ def nab_sweep(labels: Sequence[ArrayLike], scores: Sequence[ArrayLike], *, profi
 # --------------------------------------------------------------------------------------------------- private: points
 
 
-def _gains(truth: NDArray, scores: NDArray, profile: str) -> tuple[NDArray, NDArray, int]:
+def _gains(truth: NDArray[Any], scores: NDArray[Any], profile: str) -> tuple[NDArray[Any], NDArray[Any], int]:
     """Scores of the judged rows, the points each adds as the threshold sinks to it, and the number of windows."""
     weights = NAB_PROFILES[profile]
     n, skipped = len(truth), nab_probation(len(truth))
@@ -217,13 +217,13 @@ def _gains(truth: NDArray, scores: NDArray, profile: str) -> tuple[NDArray, NDAr
     return scores[skipped:], gain[skipped:], len(judged)
 
 
-def _hits(truth: NDArray, flagged: NDArray) -> int:
+def _hits(truth: NDArray[Any], flagged: NDArray[Any]) -> int:
     skipped = nab_probation(len(truth))
     counted = flagged & (np.arange(len(truth)) >= skipped)
     return sum(bool(counted[first : last + 1].any()) for first, last in runs(truth))
 
 
-def _normalised(points, windows: int, profile: str):
+def _normalised(points: Any, windows: int, profile: str) -> Any:
     """Points above silence, in percent of what perfection earns above it."""
     weights = NAB_PROFILES[profile]
     return 100.0 * points / (windows * (weights["tp"] + weights["fn"]))
@@ -238,7 +238,7 @@ def _score_pair(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_]
     return truth, values.reshape(-1)
 
 
-def _checked(labels, others, pair, profile: str) -> tuple[list[NDArray], list[NDArray]]:
+def _checked(labels: Any, others: Any, pair: Any, profile: str) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     if profile not in NAB_PROFILES:
         raise InputError(f"profile={profile!r} is unknown; choose one of {', '.join(NAB_PROFILES)}")
     if len(labels) != len(others):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,7 +92,9 @@ def _positional(length: int, bias: str) -> NDArray[np.float64]:
     return np.ones(length)
 
 
-def _range_rewards(ranges: NDArray, others: NDArray, alpha: float, cardinality: str, bias: str) -> NDArray[np.float64]:
+def _range_rewards(
+    ranges: NDArray[Any], others: NDArray[Any], alpha: float, cardinality: str, bias: str
+) -> NDArray[np.float64]:
     rewards = np.zeros(len(ranges))
     begin = np.searchsorted(others[:, 1], ranges[:, 0])
     end = np.searchsorted(others[:, 0], ranges[:, 1], side="right")
@@ -164,17 +167,17 @@ def affiliation(labels: ArrayLike, flags: ArrayLike) -> PrecisionRecall:
     return _combine(_mean(np.array(precisions)), _mean(recalls))
 
 
-def _intervals(flags: NDArray) -> NDArray[np.int64]:
+def _intervals(flags: NDArray[Any]) -> NDArray[np.int64]:
     """Runs as half-open intervals of time, (k, 2)."""
     return runs(flags) + np.array([0, 1])
 
 
-def _zone_precision(pieces: NDArray, event: NDArray, zone: tuple[float, float]) -> float:
+def _zone_precision(pieces: NDArray[Any], event: NDArray[Any], zone: tuple[float, float]) -> float:
     """Mean over flagged time of P(random point lies at least as far from the event)."""
     a, b = event
     low, high = zone
 
-    def survival(x: NDArray) -> NDArray:
+    def survival(x: NDArray[Any]) -> NDArray[Any]:
         distance = np.maximum(a - x, x - b)
         nearer = b - a + np.minimum(distance, a - low) + np.minimum(distance, high - b)
         return 1.0 - nearer / (high - low)
@@ -187,12 +190,12 @@ def _zone_precision(pieces: NDArray, event: NDArray, zone: tuple[float, float]) 
     return float(total / _covered(pieces))
 
 
-def _zone_recall(pieces: NDArray, event: NDArray, zone: tuple[float, float]) -> float:
+def _zone_recall(pieces: NDArray[Any], event: NDArray[Any], zone: tuple[float, float]) -> float:
     """Mean over the event's time of P(random point lies at least as far as the nearest flag)."""
     low, high = zone
     flat = pieces.ravel()
 
-    def survival(y: NDArray) -> NDArray:
+    def survival(y: NDArray[Any]) -> NDArray[Any]:
         following = np.searchsorted(pieces[:, 0], y, side="right")
         ends = np.r_[-np.inf, pieces[:, 1]]
         starts = np.r_[pieces[:, 0], np.inf]
@@ -204,7 +207,7 @@ def _zone_recall(pieces: NDArray, event: NDArray, zone: tuple[float, float]) -> 
     return float(_integrate(survival, event[None].astype(float), kinks) / (event[1] - event[0]))
 
 
-def _integrate(function: Callable[[NDArray], NDArray], pieces: NDArray, kinks: NDArray) -> float:
+def _integrate(function: Callable[[NDArray[Any]], NDArray[Any]], pieces: NDArray[Any], kinks: NDArray[Any]) -> float:
     """Integral over disjoint intervals, (k, 2), of a function that is linear between kinks."""
     low, high = pieces[0, 0], pieces[-1, 1]
     x = np.unique(np.r_[pieces.ravel(), kinks[(kinks > low) & (kinks < high)]])
@@ -213,7 +216,7 @@ def _integrate(function: Callable[[NDArray], NDArray], pieces: NDArray, kinks: N
     return float(np.sum(np.diff(integral[np.searchsorted(x, pieces)], axis=1)))
 
 
-def _covered(pieces: NDArray) -> float:
+def _covered(pieces: NDArray[Any]) -> float:
     return float(np.sum(pieces[:, 1] - pieces[:, 0]))
 
 

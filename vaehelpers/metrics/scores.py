@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -171,7 +173,7 @@ class _Buffer:
     first kind and one line (threshold) of the second hold all that a buffer of any width needs.
     """
 
-    def __init__(self, truth: NDArray, events: NDArray, entry: NDArray, reach: int):
+    def __init__(self, truth: NDArray[Any], events: NDArray[Any], entry: NDArray[Any], reach: int):
         self.single = np.zeros((reach + 1, N_THRESHOLDS))
         self.shared = np.zeros(N_THRESHOLDS)
         self._events, self._entry, self._n = events, entry, len(truth)
@@ -186,7 +188,9 @@ class _Buffer:
         self._second_bounds = np.searchsorted(second[self._by_second], steps)
 
     @staticmethod
-    def _distances(truth: NDArray, events: NDArray, reach: int) -> tuple[NDArray, NDArray, NDArray]:
+    def _distances(
+        truth: NDArray[Any], events: NDArray[Any], reach: int
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Distance of each unlabelled row within reach to its nearest and second nearest event."""
         n = len(truth)
         far = 4 * n + 4 * reach + 4
@@ -282,6 +286,6 @@ def auc_roc(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(roc_auc_score(truth, values)) if truth.any() and not truth.all() else np.nan
 
 
-def _cumulative(entry: NDArray) -> NDArray[np.int64]:
+def _cumulative(entry: NDArray[Any]) -> NDArray[np.int64]:
     """How many of the rows are flagged at each threshold, (250,)."""
     return np.cumsum(np.bincount(entry, minlength=N_THRESHOLDS))

@@ -195,7 +195,7 @@ class FeedbackCell(keras.layers.Layer):
     """
 
     def __init__(
-        self, units: int, n_features: int, n_outputs: int, *, seed: int = 0, zero_head: bool = False, **kwargs
+        self, units: int, n_features: int, n_outputs: int, *, seed: int = 0, zero_head: bool = False, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.units, self.n_features, self.n_outputs = int(units), int(n_features), int(n_outputs)

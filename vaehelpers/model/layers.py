@@ -250,8 +250,10 @@ def _lstm_part(x: Any, h0: Any, c0: Any, weights: Any, bias: Any) -> Any:
 
 
 def _stack(kernel: Any, recurrent_kernel: Any) -> Any:
-    """Kernel over recurrent kernel, (features + units, 4 units), with features made even: the op is slow, and says so
-    on stderr, where features and batch are both odd."""
+    """Kernel over recurrent kernel, (features + units, 4 units), with features made even.
+
+    The op is slow, and says so on stderr, where features and batch are both odd.
+    """
     rows = [tf.convert_to_tensor(kernel), tf.convert_to_tensor(recurrent_kernel)]
     if rows[0].shape[0] % 2:
         rows.insert(1, tf.zeros_like(rows[1][:1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +22,8 @@ class LatentDistance:
         Inverse of their covariance, slightly shrunk towards its diagonal.
     """
 
-    mean: NDArray
-    precision: NDArray
+    mean: NDArray[Any]
+    precision: NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True)

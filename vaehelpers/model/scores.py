@@ -55,10 +55,10 @@ class SeriesScores:
         Standard deviation that the model grants each value, in scaled units.
     """
 
-    scores: NDArray
-    contributions: NDArray | None = None
-    expected: NDArray | None = None
-    deviation: NDArray | None = None
+    scores: NDArray[Any]
+    contributions: NDArray[Any] | None = None
+    expected: NDArray[Any] | None = None
+    deviation: NDArray[Any] | None = None
 
 
 def window_scores(
@@ -444,7 +444,7 @@ def _check_kind(kind: str, samples: int, latent: LatentDistance | None) -> None:
         raise InputError("the score 'latent' needs latent=fit_latent_distance(mu) of training windows")
 
 
-def _check_starts(starts: NDArray, timesteps: int, n: int) -> None:
+def _check_starts(starts: NDArray[Any], timesteps: int, n: int) -> None:
     if len(starts) and (starts.min() < 0 or starts.max() + timesteps > n):
         raise InputError(
             f"windows of {timesteps} from rows {starts.min()} to {starts.max()} reach outside the {n} rows of the "

@@ -68,9 +68,9 @@ class AlarmView:
     missed: str = ""
     supported: float | None = None
     ranked: bool = False
-    points: NDArray | None = None
+    points: NDArray[Any] | None = None
 
-    def score(self, found: Explanation) -> NDArray:
+    def score(self, found: Explanation) -> NDArray[Any]:
         """The score that the line is drawn through: point scores where there is an alarm line, else row scores."""
         return found.scores if self.points is None else self.points
 
@@ -81,7 +81,7 @@ class AlarmView:
 
     @property
     def each(self) -> str:
-        """ "a month" or "per 10,000 rows"."""
+        """Unit of the promise: "a month" or "per 10,000 rows"."""
         return "a month" if self.unit == "month" else f"per {self.unit}"
 
     @property

@@ -35,7 +35,7 @@ def _shown_variables(data: Series, found: Explanation | None = None) -> list[int
     return sorted(np.argsort(-weight, kind="stable")[:MAX_VARIABLES].tolist())
 
 
-def _overlaps(table: pd.DataFrame, marks: NDArray) -> int:
+def _overlaps(table: pd.DataFrame, marks: NDArray[Any]) -> int:
     return sum(bool(marks[first : last + 1].any()) for first, last in zip(table["first"], table["last"]))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -61,12 +61,12 @@ class Method:
     """
 
     name: str
-    scores: NDArray
-    flags: NDArray
+    scores: NDArray[Any]
+    flags: NDArray[Any]
     events: pd.DataFrame
 
     @property
-    def marks(self) -> NDArray:
+    def marks(self) -> NDArray[Any]:
         marks = np.zeros(len(self.scores), dtype=bool)
         for first, last in zip(self.events["first"], self.events["last"]):
             marks[first : last + 1] = True
@@ -111,7 +111,7 @@ def compare_methods(
     return methods
 
 
-def _usable(scores: NDArray, detector: Detector) -> NDArray:
+def _usable(scores: NDArray[Any], detector: Detector) -> NDArray[Any]:
     """Calibration scores as the detector takes its own: finite, and without outbreaks in a contaminated part."""
     if detector.settings_["contamination"] and np.isfinite(scores).any():
         from vaehelpers.detectors.calibration import without_outbreaks
@@ -227,7 +227,7 @@ def realised_rates(detector: Detector, data: Series, found: Explanation) -> dict
     return found_rates
 
 
-def _realised(flags: NDArray, index: float) -> RealisedRate:
+def _realised(flags: NDArray[Any], index: float) -> RealisedRate:
     """Share of rows flagged, with the interval that as many independent rows as there are runs of scores would give."""
     counted = realised_rate(flags)
     rows, flagged = index * counted.rows, index * counted.flagged
@@ -246,7 +246,7 @@ def label_margin(detector: Detector) -> int:
     return detector.timesteps_ + detector.smooth_ // 2
 
 
-def away_from_labels(data: Series, margin: int) -> NDArray:
+def away_from_labels(data: Series, margin: int) -> NDArray[Any]:
     """Rows that are more than `margin` rows from every labelled one."""
     normal = np.ones(data.n, dtype=bool)
     for first, last in metrics.runs(np.asarray(data.labels)):
@@ -259,14 +259,14 @@ def own_rate(detector: Detector, rates: Sequence[RealisedRate]) -> RealisedRate:
     return rates[promised_rates(detector).index(float(detector.settings_["false_alarm_rate"]))]
 
 
-def shares_of(parts: NDArray) -> NDArray:
+def shares_of(parts: NDArray[Any]) -> NDArray[Any]:
     """Contributions of one event as shares that sum to 1."""
     kept = np.clip(np.nan_to_num(parts), 0.0, None)
     total = kept.sum()
     return kept / total if total > 0 else np.full(len(kept), 1.0 / len(kept))
 
 
-def event_shares(found: Explanation) -> NDArray:
+def event_shares(found: Explanation) -> NDArray[Any]:
     """Share of each variable in each event, (n_events, n_features), over the rows of the event."""
     rows = zip(found.events["first"], found.events["last"])
     shares = [shares_of(np.nansum(found.contributions[first : last + 1], axis=0)) for first, last in rows]

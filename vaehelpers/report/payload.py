@@ -83,7 +83,7 @@ def unpack(text: str, place: dict[str, Any]) -> NDArray[np.float64]:
     return np.where(block == MISSING, np.nan, place["low"] + block.astype(float) / (MISSING - 1) * span)
 
 
-def extremes(values: NDArray, size: int) -> tuple[NDArray, NDArray]:
+def extremes(values: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Lowest and highest value of each bucket of `size` rows; NaN where a bucket has none.
 
     Examples
@@ -175,7 +175,7 @@ def page_payload(
     }
 
 
-def log_scale(scores: NDArray) -> bool:
+def log_scale(scores: NDArray[Any]) -> bool:
     """Whether the score is drawn on a log axis: all of it is above 0, and its highest values are far above the rest."""
     finite = scores[np.isfinite(scores)]
     if not len(finite) or np.quantile(finite, 0.01) <= 0:
