@@ -392,7 +392,9 @@ def test_feedback_cell_config_round_trip_and_options():
 def test_a_layer_of_ones_own_passes_through():
     own = keras.layers.Dense(3)
     assert make_encoder(own, units=(1,)) is own
-    assert make_decoder(own, timesteps=T, n_features=1, n_outputs=1, units=(1,)) is own
+    assert make_decoder(own, timesteps=T, n_features=1, n_outputs=1, units=(1,)).layer is own
+    ours = DenseDecoder(T, 1)
+    assert make_decoder(ours, timesteps=T, n_features=1, n_outputs=1, units=(1,)) is ours
 
 
 def test_the_tables_hold_every_block_by_its_name():
