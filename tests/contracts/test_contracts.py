@@ -429,6 +429,7 @@ def _exhibits():
     return EXHIBITS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(14))
 def test_each_exhibit_is_caught_for_the_right_reason_and_no_other(number):
     exhibit = _exhibits()[number]
@@ -486,6 +487,7 @@ OURS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OURS, ids=lambda options: "-".join(map(str, options.values())) or "default")
 def test_our_models_pass_before_and_after_training(options):
     from vaehelpers.model import LSTMVAE

@@ -150,6 +150,7 @@ def test_scikit_learn_parameters_and_clone(fitted):
         assert Detector(preset).settings()["steps"] == PRESETS[preset]["steps"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["nll", "elbo", "latent", "error+latent"])
 def test_other_scores_find_it_as_well(score):
     detector = Detector(**QUICK, kind=score, samples=4).fit(normal())

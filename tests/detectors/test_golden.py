@@ -55,6 +55,7 @@ def test_golden_files_are_small_and_hold_no_code():
     assert {path.suffix for path in files} == {".json", ".keras", ".npz", ".py"}
 
 
+@pytest.mark.slow
 def test_golden_files_are_not_overwritten_by_accident():
     before = {path: path.stat().st_mtime_ns for path in GOLDEN.rglob("*.json")}
     command = [sys.executable, str(GOLDEN / "make.py"), FORMATS[0]]

@@ -105,6 +105,7 @@ def test_the_whole_is_scored_as_the_slow_twin_does(plain, data):
     np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["error", "elbo", "probability+kl", "latent"])
 def test_kinds_that_draw_samples_draw_the_same_in_a_stream(kind):
     detector = Detector(**QUICK, kind=kind, samples=3).fit(normal())
@@ -124,6 +125,7 @@ def test_no_row_knows_of_later_ones(one):
     np.testing.assert_allclose(trailing_scores(one, values)[:50], before[:50], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["spot", "dspot", "pot", "quantile"])
 def test_rules_that_learn_from_the_stream_flag_as_over_the_whole(rule):
     detector = Detector(**QUICK, threshold=rule, false_alarm_rate=0.02).fit(normal(2_000))
@@ -146,6 +148,7 @@ def test_the_threshold_holds_for_trailing_scores():
 # -- restarts --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["one", "three"])
 @given(data=st.data())
 @ride
@@ -394,6 +397,7 @@ def long_series(draw, features):
     return values, np.array(sorted(draw(st.sets(st.integers(1, n - 1), max_size=4))), int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["one", "three"])
 @given(data=st.data())
 @ride
@@ -419,6 +423,7 @@ def test_parts_equal_the_whole(which, request, data):
     assert max(asked) <= rows + 2 * (8 - 1 + 5 // 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [{"kind": "elbo", "samples": 2}, {"aggregate": "median"}, {"smooth": 12}])
 def test_parts_equal_the_whole_in_other_settings(setting):
     detector = Detector(**{**QUICK, **setting}).fit(normal())

@@ -221,6 +221,7 @@ def test_bad_input_names_what_was_wrong(call, message):
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["lstm", "gru", "conv", "dense"])
 @pytest.mark.parametrize("decoder", ["repeat", "feedback", "dense"])
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-learned"])

@@ -67,6 +67,7 @@ def decoder(rows=TIMESTEPS, columns=FEATURES):
     return keras.Sequential([layers.Dense(rows * columns), layers.Reshape((rows, columns))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_encoder", [encoder, Strided, lambda: "dense"])
 @pytest.mark.parametrize("make_decoder", [decoder, Steps, lambda: "repeat"])
 def test_any_layer_of_the_right_shape(make_encoder, make_decoder, tmp_path):

@@ -238,6 +238,7 @@ def test_missing_variables_are_made_up_for_and_empty_rows_have_no_score(model, h
     np.testing.assert_array_equal(np.isnan(got.scores), mask.sum(axis=1) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SCORES)
 @pytest.mark.parametrize("masked", [False, True])
 def test_details_add_up_to_the_score(model, latent, kind, masked):

@@ -54,6 +54,7 @@ def test_each_is_one_picture_with_words_and_no_figure_left_open(name):
     assert len(drawn.png) < 60_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_same_bytes_twice(name):
     assert getattr(drawings, name)(*DRAWN[name]).png == getattr(drawings, name)(*DRAWN[name]).png
