@@ -15,7 +15,7 @@ from hypothesis import settings
 
 # the same examples on every run; `make quick` takes fewer, `make fuzz` draws new ones
 settings.register_profile("same", derandomize=True, deadline=None)
-settings.register_profile("quick", derandomize=True, deadline=None, max_examples=15)
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=10)
 settings.register_profile("fuzz", max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")), deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

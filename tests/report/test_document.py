@@ -48,7 +48,8 @@ def make_found(values, scores, *, line=2.0, times=None, expected=None):
     middle = np.zeros_like(values) if expected is None else expected
     parts = np.zeros((n, n_features))
     parts[:, -1] = scores
-    return Explanation(scores, np.full(n, 0.5), flags, parts, middle, middle - 0.2, middle + 0.2, table)
+    no_line = np.full(n, np.nan)
+    return Explanation(scores, np.full(n, 0.5), flags, parts, middle, middle - 0.2, middle + 0.2, table, no_line, None)
 
 
 def make_case(n=400, **spans):
