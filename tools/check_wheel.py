@@ -45,14 +45,19 @@ def build(folder: Path) -> Path:
 
 
 def interpreter(version: str) -> str | None:
-    """Where a Python of that version is: this one, on the path, or where uv keeps its own; None if nowhere."""
-    if f"{sys.version_info[0]}.{sys.version_info[1]}" == version:
-        return sys.executable
+    """Where a Python of that version is: this one, on the path, or where uv or pyenv keep theirs; None if nowhere."""
+    candidates = [sys.executable, shutil.which(f"python{version}")]
     if shutil.which("uv"):
         found = subprocess.run(["uv", "python", "find", version], capture_output=True, text=True, check=False)
-        if not found.returncode:
-            return found.stdout.strip()
-    return shutil.which(f"python{version}")
+        candidates.append(found.stdout.strip())
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates += [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
+    for python in filter(None, candidates):  # a name on the path may be a shim that leads nowhere
+        asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if not said.returncode and said.stdout.strip() == version:
+            return python
+    return None
 
 
 def check(version: str, python: str, wheel: Path, constraints: Path | None, folder: Path) -> None:
