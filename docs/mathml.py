@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -13,7 +14,11 @@ _LOG = logging.getLogger(__name__)
 
 def _mathml(translator: Any, node: Any, display: str) -> None:
     try:
-        translator.body.append(convert(node.astext().strip(), display=display))
+        drawn = convert(node.astext().strip(), display=display)
+        # a thin space after the names of functions, which the library leaves out
+        translator.body.append(
+            re.sub(r"(<mi>(?:log|ln|exp|max|min)</mi>)(?=<m[in])", r'\1<mspace width="0.17em" />', drawn)
+        )
     except Exception as error:  # the library raises a class for each fault of a formula
         _LOG.warning("formula %r: %s", node.astext(), error, location=node)
     raise nodes.SkipNode

@@ -1,4 +1,4 @@
-"""The metrics against their public implementations, on values that oracle/make.py wrote once: for a bare clone."""
+"""The metrics against their public implementations, on values that oracle/make_oracle.py wrote: for a bare clone."""
 
 import csv
 import importlib.util
@@ -13,7 +13,7 @@ ORACLE = Path(__file__).parent / "oracle"
 with (ORACLE / "oracle.csv").open(encoding="utf-8") as file:
     ROWS = [(int(row["seed"]), row["figure"], float(row["value"])) for row in csv.DictReader(file)]
 
-spec = importlib.util.spec_from_file_location("oracle_make", ORACLE / "make.py")
+spec = importlib.util.spec_from_file_location("oracle_make", ORACLE / "make_oracle.py")
 make = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make)
 

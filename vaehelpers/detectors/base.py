@@ -148,6 +148,7 @@ class BaseDetector(BaseEstimator):
 
     Examples
     --------
+    >>> from vaehelpers.data import Scaler
     >>> class Distance(BaseDetector):
     ...     def _fit(self, values, given, progress):
     ...         self.scaler_ = Scaler().fit(values)

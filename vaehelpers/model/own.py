@@ -68,7 +68,7 @@ def check_own_blocks(encoder: Any, decoder: Any, *, windows: Any, z: Any, output
 
     Examples
     --------
-    >>> windows, z = ops.zeros((2, 10, 1)), ops.zeros((2, 3))
+    >>> windows, z = keras.ops.zeros((2, 10, 1)), keras.ops.zeros((2, 3))
     >>> decoder = keras.Sequential([keras.layers.Dense(10), keras.layers.Reshape((10, 1))])
     >>> check_own_blocks(keras.layers.LSTM(4), decoder, windows=windows, z=z, outputs=(10, 1))
     >>> check_own_blocks(keras.layers.Flatten(), keras.layers.Dense(10), windows=windows, z=z, outputs=(10, 1))

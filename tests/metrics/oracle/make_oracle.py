@@ -2,7 +2,7 @@
 
     python -m venv /some/where && /some/where/bin/pip install vus prts "numpy<2" "pandas<2.3"
     /some/where/bin/pip install --no-deps TSB-AD
-    /some/where/bin/python tests/metrics/oracle/make.py
+    /some/where/bin/python tests/metrics/oracle/make_oracle.py
 
 VUS comes from TSB-AD, the benchmark's own package (its `generate_curve` with 250 thresholds), range-based precision and
 recall from prts, affiliation from the code of Huet et al. as the package vus carries it. tests/metrics/test_oracle.py
