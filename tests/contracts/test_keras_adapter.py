@@ -92,6 +92,7 @@ def test_a_compiled_mse_is_no_negative_elbo():
 
 @pytest.mark.parametrize(("weight", "verdict"), [(1.0, "passed"), (0.0, "failed")])
 def test_a_train_step_of_the_models_own_is_asked_for_its_loss(weight, verdict):
+    keras.utils.set_random_seed(0)  # whether a missing KL shows depends on the weights, so they are the same each time
     model = Subclassed(weight)
     model.compile("adam", jit_compile=False)
     before = [value.copy() for value in model.get_weights()]

@@ -105,7 +105,7 @@ def _score_in_parts(
     for note in spool.notes:
         _remark(f"Note: {note}", quiet)
     _remark(
-        "Note: read in parts, rows are flagged one by one by the row threshold, not gathered into incidents, and values "
-        "are written in single precision",
+        "Note: read in parts, rows are flagged one by one by the row threshold, not gathered into incidents, and "
+        "values are written in single precision",
         quiet,
     )
