@@ -92,7 +92,7 @@ format: setup  ## Format code and notebooks
 
 lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --group test --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -o requirements.lock
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --group test --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate -c requirements.lock -o constraints.txt
 

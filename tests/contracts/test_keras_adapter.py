@@ -55,7 +55,7 @@ def half_squares(x, rebuilt):
 
 
 def status(model, **options):
-    return {result.name: result.status for result in check_vae(model, draws=60, **options).results}
+    return {result.name: result.status for result in check_vae(model, **{"draws": 60, **options}).results}
 
 
 @pytest.mark.slow
@@ -97,7 +97,8 @@ def test_a_train_step_of_the_models_own_is_asked_for_its_loss(weight, verdict):
     model.compile("adam", jit_compile=False)
     before = [value.copy() for value in model.get_weights()]
     functions = keras_functions(model, nll=half_squares, kl=kl_divergence)
-    found = status(functions, checks=["shapes", "sampling_moments", "objective"])
+    # the noise of z hides a missing KL of a few nats from 60 draws
+    found = status(functions, draws=600, checks=["shapes", "sampling_moments", "objective"])
     assert found == {"shapes": "passed", "sampling_moments": "passed", "objective": verdict}
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.array_equal(old, new)
