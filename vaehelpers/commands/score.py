@@ -104,8 +104,4 @@ def _score_in_parts(
         write_scores(Detector.load(folder), spool, out, rows=rows, progress=progress)
     for note in spool.notes:
         _remark(f"Note: {note}", quiet)
-    _remark(
-        "Note: read in parts, rows are flagged one by one by the row threshold, not gathered into incidents, and "
-        "values are written in single precision",
-        quiet,
-    )
+    _remark("Note: read in parts, rows are flagged one by one by the row threshold, not gathered into incidents", quiet)

@@ -191,8 +191,10 @@ def read_series_parts(
             behind = _check_follows(table, time_column, axis, behind)
         for column in columns:
             _refuse_wild(table, column, found[column])
+        exact: Any = np.stack([found[column] for column in columns], axis=1)
         yield Series(
-            values=np.stack([found[column] for column in columns], axis=1),
+            values=exact,
+            given_values=exact,
             times=axis,
             name=table.source.stem,
             columns=tuple(columns),
@@ -331,8 +333,6 @@ def _table_to_series(
         given_times=given_times,
         given_values=exact,
     )
-    if series.given_values is not None and np.array_equal(series.values, exact, equal_nan=True):
-        series = replace(series, given_values=None)
     return replace(series, notes=(*notes, *describe(series)))
 
 

@@ -139,7 +139,10 @@ class Series:
         exact = self.given_values
         if exact is not None:  # what was replaced since has no other form
             same = exact.shape == values.shape and np.array_equal(exact.astype(values.dtype), values, equal_nan=True)
-            keep(self, "given_values", exact if same else None)
+            needed = same and not np.array_equal(
+                values, exact, equal_nan=True
+            )  # single precision may hold them as well
+            keep(self, "given_values", exact if needed else None)
 
     def __len__(self) -> int:
         return self.n

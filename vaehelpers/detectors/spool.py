@@ -57,6 +57,7 @@ class Spool:
         self._files: dict[str, BinaryIO] = {}
         self._time_name: str | None = None
         self._has_times = self._dates = self._zoned = False
+        self.exact = False  # whether a value needs double precision
         self._time_type: np.dtype[Any] = np.dtype(np.int64)
         self._finest: tuple[int, int] = (-1, 0)  # how fine the finest time is, and one such
 
@@ -121,7 +122,8 @@ class Spool:
             self._has_times = part.times is not None
             self.notes += part.notes
         self.missing += int(np.isnan(part.values).sum())
-        self._write("values", part.values)
+        self.exact = self.exact or part.given_values is not None
+        self._write("values", np.asarray(part.values if part.given_values is None else part.given_values, np.float64))
         if part.times is not None:
             self._write("times", self._moments(part.times))
         self.n += part.n
@@ -167,7 +169,10 @@ class Spool:
 
     def values(self, first: int, last: int) -> NDArray[np.float32]:
         """Return rows `first` to `last` (exclusive), shape (last - first, n_features)."""
-        return self._read("values", first, last, np.dtype(np.float32), self.n_features)
+        return self._given(first, last).astype(np.float32)
+
+    def _given(self, first: int, last: int) -> NDArray[np.float64]:
+        return self._read("values", first, last, np.dtype(np.float64), self.n_features)
 
     def part(self, first: int, last: int) -> Series:
         """Return rows `first` to `last` (exclusive) as a series, with their times."""
@@ -176,7 +181,14 @@ class Spool:
             times = self._read("times", first, last, self._time_type, 1)[:, 0]
             if self._dates:
                 times = pd.DatetimeIndex(times, tz="UTC") if self._zoned else pd.DatetimeIndex(times)
-        return Series(self.values(first, last), times=times, columns=self.columns, time_name=self._time_name)
+        given = self._given(first, last)
+        return Series(
+            given,
+            times=times,
+            columns=self.columns,
+            time_name=self._time_name,
+            given_values=given if self.exact else None,
+        )
 
     def as_text(self, times: pd.DatetimeIndex) -> NDArray[Any]:
         """Write dates as they are written in a table of the whole: midnights and fractions alike in every part."""

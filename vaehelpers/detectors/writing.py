@@ -89,9 +89,9 @@ def write_scores(
             any_score = any_score or bool(np.isfinite(part).any())
             data = spool.part(first, first + len(part))
             frame = scores_frame(data, part, np.maximum(p_values, floor), flags)
-            # the spool holds single precision; the column has the type that a series scored whole has
-            held = frame.columns[1 : 1 + data.n_features]
-            frame[held] = frame[held].astype(np.float64)
+            if spool.exact:  # a part may happen to need no double precision; the column has one type
+                held = frame.columns[1 : 1 + data.n_features]
+                frame[held] = frame[held].astype(np.float64)
             if data.times is None:
                 frame["time"] += first
             elif isinstance(data.times, pd.DatetimeIndex) and temporary.suffix.lower() == ".csv":
