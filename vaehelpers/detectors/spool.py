@@ -183,7 +183,7 @@ class Spool:
                 times = pd.DatetimeIndex(times, tz="UTC") if self._zoned else pd.DatetimeIndex(times)
         given = self._given(first, last)
         return Series(
-            given,
+            given.astype(np.float32),
             times=times,
             columns=self.columns,
             time_name=self._time_name,
