@@ -164,7 +164,10 @@ def _pick(data: Series, columns: Sequence[str]) -> Series:
         return data
     where = [data.columns.index(name) for name in columns]
     units = tuple(data.units[i] for i in where) if data.units else None
-    return dataclasses.replace(data, values=data.values[:, where], columns=tuple(columns), units=units)
+    given = None if data.given_values is None else data.given_values[:, where]
+    return dataclasses.replace(
+        data, values=data.values[:, where], given_values=given, columns=tuple(columns), units=units
+    )
 
 
 def _detector_settings(assignments: Sequence[str]) -> dict[str, Any]:
