@@ -19,7 +19,7 @@ import pytest
 from vaehelpers import commands, report
 from vaehelpers.report import process
 
-COMMANDS = [[], ["report"], ["fit"], ["score"], ["watch"], ["data"], ["data", "list"], ["data", "fetch"]]
+COMMANDS = [[], ["report"], ["fit"], ["score"], ["watch"], ["params"], ["data"], ["data", "list"], ["data", "fetch"]]
 TINY = ["--set", "timesteps=20", "--set", "steps=10", "--set", "units=4", "--set", "latent_dim=2", "--set", "smooth=10"]
 
 

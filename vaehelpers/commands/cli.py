@@ -24,6 +24,7 @@ from vaehelpers.commands.compare import compare
 from vaehelpers.commands.data import data_group
 from vaehelpers.commands.fit import fit
 from vaehelpers.commands.options import _say
+from vaehelpers.commands.params import params
 from vaehelpers.commands.report import report
 from vaehelpers.commands.score import score
 from vaehelpers.commands.watch import watch
@@ -114,11 +115,11 @@ def _fail(message: str, status: int, arguments: Sequence[str]) -> int:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True)
 @click.version_option(vaehelpers.__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Find what is unusual in a time series, with an LSTM variational autoencoder.
+    """Find what is unusual in a time series, with a variational autoencoder.
 
     SERIES is a CSV or Parquet file, - for standard input, or the name of a known series (vaehelpers data list).
     """
 
 
-for command in (report, fit, score, watch, compare, bench, data_group):
+for command in (report, fit, score, watch, compare, bench, params, data_group):
     cli.add_command(command)

@@ -31,6 +31,7 @@ def fit(
     data_dir: str | None,
     preset: str,
     seed: int,
+    false_alarms: float | None,
     assignments: tuple[str, ...],
     quiet: bool,
     verbose: bool,
@@ -49,7 +50,7 @@ def fit(
     from vaehelpers.report.run import check_length
 
     check_free(out, force=force)
-    values = _collect(preset, seed, assignments, time=time, value=value, label=label)
+    values = _collect(preset, seed, assignments, false_alarms, time=time, value=value, label=label)
     columns = {name: values.pop(name, "") for name in ("time", "value", "label")}
     for name in ("series", "out"):
         if name in values:

@@ -75,8 +75,12 @@ def _fitting(command: Command) -> Command:
         click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
         click.option(
+            "--false-alarms", type=float, default=None, metavar="N",
+            help="False alarms a month, or per 10,000 rows without times, that you accept; default: 1.",
+        ),
+        click.option(
             "--set", "assignments", metavar="NAME=VALUE", multiple=True,
-            help="Any parameter of the report notebook or the detector; a wrong name lists the known ones.",
+            help="Any parameter of the report notebook or the detector; vaehelpers params lists them.",
         ),
     ]  # fmt: skip
     for option in reversed(options):
@@ -84,8 +88,12 @@ def _fitting(command: Command) -> Command:
     return command
 
 
-def _collect(preset: str, seed: int, assignments: Sequence[str], **columns: Any) -> dict[str, Any]:
+def _collect(
+    preset: str, seed: int, assignments: Sequence[str], false_alarms: float | None = None, **columns: Any
+) -> dict[str, Any]:
     """Options and --set into parameters of the report notebook; a parameter of the detector goes into `settings`."""
+    if false_alarms is not None:
+        assignments = [*assignments, f"false_alarms={false_alarms!r}"]
     from vaehelpers.data import names
     from vaehelpers.report import parameters
 

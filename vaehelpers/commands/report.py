@@ -29,6 +29,7 @@ def report(
     force: bool,
     preset: str,
     seed: int,
+    false_alarms: float | None,
     assignments: tuple[str, ...],
     quiet: bool,
     verbose: bool,
@@ -40,7 +41,7 @@ def report(
     from vaehelpers.common.progress import terminal_progress
     from vaehelpers.report.run import report as write_report
 
-    values = _collect(preset, seed, assignments, time=time, value=value, label=label)
+    values = _collect(preset, seed, assignments, false_alarms, time=time, value=value, label=label)
     with terminal_progress(False if quiet else None) as progress:
         page = write_report(
             series, out, values=values, data_dir=data_dir, force=force, command=["vaehelpers", *sys.argv[1:]],
