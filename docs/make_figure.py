@@ -10,7 +10,7 @@ import numpy as np
 from vaehelpers import Detector, load_series
 from vaehelpers.model import use_threads
 from vaehelpers.plots import event_closeup, new_axes
-from vaehelpers.report.alarms_view import severity_order
+from vaehelpers.report.alarms_view import severity_order, view
 
 PATH = Path(__file__).parent / "figures" / "pump.png"
 
@@ -27,17 +27,19 @@ def draw(series, detector, found):
     """The first flat line of the pump: labelled at the foot, the event that was found over it shaded."""
     flat = series.kinds[series.kinds["kind"] == "flat line"].iloc[0]
     first, last = event_over(found.events, int(flat["first"]), int(flat["last"]))
+    alarms = view(series, detector, found)
     figure, axes = new_axes(2, sharex=True)
     event_closeup(
         axes,
         series.values[:, 0],
         found.expected[:, 0],
-        found.scores,
+        alarms.score(found),
         first=first,
         last=last,
         lower=found.lower[:, 0],
         upper=found.upper[:, 0],
-        threshold=detector.threshold_.threshold_,
+        threshold=alarms.threshold,
+        score_name=alarms.score_name,
         times=series.times,
         labels=series.labels,
         context=300,

@@ -374,6 +374,7 @@ def event_closeup(
     name: str = "value",
     unit: str | None = None,
     title: str = "",
+    score_name: str = "score",
 ) -> Sequence[Axes] | np.ndarray:
     """Draw one event and its surroundings: the signal with the expected band above, the score below.
 
@@ -391,6 +392,8 @@ def event_closeup(
         As in `series`.
     context : int, optional
         Rows to draw on either side; default the event's own length, at least 60.
+    score_name : str, default "score"
+        What the axis of the score is called.
 
     Returns
     -------
@@ -424,6 +427,7 @@ def event_closeup(
     above.set_xlabel("")
     _shade(below, x, span, label="found", colour=EVENT, alpha=0.3)
     score(scores[cut], threshold, times=part_times if rows is None else rows, ax=below)
+    below.set_ylabel(score_name)
     if (legend := below.get_legend()) is not None:
         legend.remove()
     if rows is not None:

@@ -130,7 +130,7 @@ class Report:
 
     def closeups(self) -> plots.Picture | None:
         """The worst events, each with the expected band above and the score below."""
-        return figures.closeups(self.data, self.detector, self.found)
+        return figures.closeups(self.data, self.detector, self.found, self.alarms)
 
     def contributions(self) -> plots.Picture | None:
         """Which variables made which event; None with one variable or without events."""

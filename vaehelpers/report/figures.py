@@ -171,8 +171,10 @@ def show_score(data: Series, detector: Detector, found: Explanation) -> plots.Pi
     return plots.picture(figure, f"Anomaly score of every row; {_count(over, 'row')} above the threshold.")
 
 
-def closeups(data: Series, detector: Detector, found: Explanation, *, most: int = 3) -> plots.Picture | None:
-    """The most surprising events, each with the expected band above and the score below."""
+def closeups(
+    data: Series, detector: Detector, found: Explanation, alarms: AlarmView, *, most: int = 3
+) -> plots.Picture | None:
+    """The most surprising events, each with the expected band above and the score that the line is drawn through."""
     ranked = ranked_events(found).head(most)
     if not len(ranked):
         return None
@@ -181,9 +183,9 @@ def closeups(data: Series, detector: Detector, found: Explanation, *, most: int 
     for column, (number, event) in enumerate(zip(range(1, len(ranked) + 1), ranked.to_dict("records"))):
         variable = int(np.argmax(shares_of(np.nan_to_num(found.contributions[event["peak_row"]]))))
         plots.event_closeup(
-            axes[:, column], data.values[:, variable], found.expected[:, variable], found.scores,
+            axes[:, column], data.values[:, variable], found.expected[:, variable], alarms.score(found),
             first=event["first"], last=event["last"], lower=found.lower[:, variable], upper=found.upper[:, variable],
-            threshold=detector.threshold_.threshold_, times=data.times, labels=data.labels,
+            threshold=alarms.threshold, score_name=alarms.score_name, times=data.times, labels=data.labels,
             context=max(detector.timesteps_, event["last"] - event["first"] + 1), name=_label(data, variable),
             title=f"event {number}",
         )  # fmt: skip
