@@ -30,7 +30,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "mathml",
 ]
-exclude_patterns = ["results", "generated", "README.draft.md", "figures"]
+exclude_patterns = ["results", "generated", "figures"]
 templates_path: list[str] = []
 html_theme = "furo"
 html_title = f"vaehelpers {release}"

@@ -433,3 +433,11 @@ def test_time_scales_smooth_and_respect_gaps():
     assert time_scales(row, row, trailing=True)["row 25"][49] == 0.0
     with pytest.raises(InputError, match="unknown"):
         time_scales(row, row, scales=(("step", 3),))
+
+
+def test_a_series_that_is_all_unusual_is_one_incident_of_all_its_rows():
+    """Edges come from rows that stand out among the usual ones; here there are none."""
+    rng = np.random.default_rng(3)
+    line = calibrate({"row 1": rng.exponential(size=5_000)})
+    table = incident_table(line, {"row 1": 40 + rng.exponential(size=900)})
+    assert table[["first", "last", "n_points"]].to_dict("records") == [{"first": 0, "last": 899, "n_points": 900}]

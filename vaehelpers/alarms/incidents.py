@@ -372,6 +372,8 @@ def _placed(
     values: Floats | None,
 ) -> tuple[int, int, int]:
     """First, last and peak row of an incident by the errors of its own rows, or by the rest of a frozen value."""
+    if 2 * one.n_points > len(errors):  # the usual error is then that of the incident itself, and says nothing of edges
+        return one.first, one.last, one.peak
     width = _width(line.scales[scale[one.peak]])
     # not beyond the stretch between gaps that the peak lies in
     place = int(np.searchsorted(gaps, one.peak, side="right"))

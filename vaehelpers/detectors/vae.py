@@ -20,7 +20,7 @@ from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
 from vaehelpers.detectors.base import BaseDetector, Prepared
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
-from vaehelpers.detectors.settings import PRESET, PRESETS, VAE, preset_values
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
 from vaehelpers.model.scores import SeriesScores, encode_series, score_series
@@ -175,6 +175,78 @@ class Detector(BaseDetector):
             self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
             self._measure_latent(prepared.scaled, everything)
         self._finish_alarms(prepared, progress)
+
+    def update(self, series: Any, *, steps: int | None = None, progress: Progress = quiet) -> Detector:
+        """Go on learning from newer rows, and draw both lines anew on them.
+
+        The weights are the start, so that a quarter of the first training is enough. Rows may hold anomalies: windows
+        over incidents are not learned from, and the lines are drawn robustly, as in a series that is its own training
+        part. Scale, window length and columns stay; where the values have moved beyond ten standard deviations, `fit`
+        anew.
+
+        Parameters
+        ----------
+        series : Series, DataFrame or array-like, shape (n,) or (n, n_features)
+            The newer rows; give those of the last weeks, not the new ones alone: what is not in it is forgotten.
+        steps : int, optional
+            Training steps. Default: a quarter of the parameter ``steps``.
+        progress : Progress, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If the detector is not fitted, the series does not fit it, or it is shorter than 20 windows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> wave = np.sin(np.arange(900) / 3) + 0.1 * rng.normal(size=900)
+        >>> detector = Detector(timesteps=20, units=4, latent_dim=2, steps=40, smooth=5).fit(wave)
+        >>> louder = wave + 0.2 * rng.normal(size=900)
+        >>> before = np.nanmean(detector.decision_function(louder))
+        >>> bool(np.nanmean(detector.update(louder, steps=20).decision_function(louder)) < before)
+        True
+        """
+        given, prepared = self._ready(series)
+        n, least = len(prepared), 20 * self.timesteps_
+        if n < least:
+            raise InputError(
+                f"{n:,} rows are fewer than 20 windows of {self.timesteps_} ({least:,} rows), too few to learn from "
+                "and to draw a line on; give the rows before them as well"
+            )
+        many = DETECTOR_PARAMETERS["steps"].check(max(1, self.settings_["steps"] // 4) if steps is None else steps)
+        self.settings_ = {**self.settings_, "contamination": max(0.05, self.settings_["contamination"])}
+        self.notes_ = []
+        self._promise_ = self._promise(given)
+        self._draw_alarm_line(self._time_scales(prepared, progress), self._promise_)
+        starts = self._calm(prepared, given)
+        part = (self.settings_["steps"], self.settings_["steps"] + many)
+        again = self._train(prepared, starts, None, part, progress)
+        self._note_history(again)
+        self._measure_latent(prepared.scaled, starts)
+        self._normalise(prepared, starts)
+        self._calibrate(prepared, starts, (n, n), progress)
+        self._finish_alarms(prepared, progress)
+        self.notes_.append(
+            f"Updated on {n:,} newer rows with {many:,} steps; {len(prepared.starts) - len(starts):,} of "
+            f"{len(prepared.starts):,} windows lie over incidents and were not learned from."
+        )
+        return self
+
+    def _calm(self, prepared: Prepared, given: Series) -> NDArray[Any]:
+        """Windows without a row of an incident; all of them where there would be next to none."""
+        starts = prepared.starts
+        if not self._promises():
+            return starts
+        marks = self._marks(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
+        total = np.concatenate([[0], np.cumsum(marks)])
+        kept = starts[total[starts + self.timesteps_] == total[starts]]
+        return kept if len(kept) >= len(starts) // 2 else starts
 
     def _train(
         self,
