@@ -6,11 +6,12 @@ import sys
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _common, _detector_settings, _remark, _say
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", shell_complete=completion.folders)
 @click.option("--out", metavar="DIR", required=True, help="Folder for bench.csv and bench.md; run again to go on.")
 @click.option("--force", is_flag=True, help="Drop the results in it and start over.")
 @click.option("--published", metavar="CSV", help="Published VUS-PR: a column file, then one column per detector.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _common
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=completion.folders)
+@click.argument("new", shell_complete=completion.folders)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @_common
 def compare(old: str, new: str, as_json: bool, quiet: bool, verbose: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _collect, _columns_of, _common, _fitting, _pick, _reading, _remark, _shaping
 from vaehelpers.common.errors import InputError
 
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("series")
+@click.argument("series", shell_complete=completion.known_series)
 @click.option("--out", metavar="DIR", required=True, help="Folder to make.")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
-@click.option("--update", metavar="DETECTOR", help="Go on from this saved detector or report folder, not from nothing.")
+@click.option(
+    "--update",
+    metavar="DETECTOR",
+    shell_complete=completion.folders,
+    help="Go on from this saved detector or report folder, not from nothing.",
+)
 @_reading
 @_shaping
 @_fitting

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,14 +73,17 @@ def _shaping(command: Command) -> Command:
 
 def _fitting(command: Command) -> Command:
     options = [
-        click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),
+        click.option(
+            "--preset", metavar="NAME", default="fast", show_default=True, shell_complete=completion.presets,
+            help="fast, accurate or another that vaehelpers params lists.",
+        ),
         click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
         click.option(
             "--false-alarms", type=float, default=None, metavar="N",
             help="False alarms a month, or per 10,000 rows without times, that you accept; default: 1.",
         ),
         click.option(
-            "--set", "assignments", metavar="NAME=VALUE", multiple=True,
+            "--set", "assignments", metavar="NAME=VALUE", multiple=True, shell_complete=completion.parameters,
             help="Any parameter of the report notebook or the detector; vaehelpers params lists them.",
         ),
     ]  # fmt: skip

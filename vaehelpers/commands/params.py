@@ -9,13 +9,20 @@ from typing import Any
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _common
 from vaehelpers.common.errors import InputError
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--preset", metavar="NAME", default=None, help="Show the defaults under this preset.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.parameters)
+@click.option(
+    "--preset",
+    metavar="NAME",
+    default=None,
+    shell_complete=completion.presets,
+    help="Show the defaults under this preset.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @_common
 def params(names: tuple[str, ...], preset: str | None, as_json: bool, quiet: bool, verbose: bool) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark
 
 SHOWN = 5  # events in the terminal
 
 
 @click.command()
-@click.argument("series", default="example")
+@click.argument("series", default="example", shell_complete=completion.known_series)
 @_reading
 @click.option("--out", metavar="DIR", help="Folder to make; default: runs/NAME, or the next free one.")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
