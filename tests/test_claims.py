@@ -1,5 +1,6 @@
 """What README and docs claim is held to the code and to the tables that runs left: nothing there may drift."""
 
+import importlib.util
 import itertools
 import json
 import re
@@ -89,6 +90,55 @@ def test_tables_of_means_follow_from_the_rows():
         table = pd.read_csv(ROOT / f"docs/results/{folder}/means.csv").query("kind != 'published'")
         listed = table.set_index("method")["vus_pr"]
         pd.testing.assert_series_equal(listed, means(folder)[listed.index], check_names=False, atol=1.1e-3)
+
+
+# -- alarms --------------------------------------------------------------------------------------------------------
+
+
+def table_of(name):
+    """A table of docs/results as a DataFrame of text, with its first column as the index."""
+    lines = [x for x in text_of(ROOT / "docs/results" / name).splitlines() if x.startswith("| ") and "---" not in x]
+    cells = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in lines]
+    return pd.DataFrame([row[: len(cells[0])] for row in cells[1:]], columns=cells[0])
+
+
+def test_pages_hold_the_tables_that_benchmarks_printed():
+    spec = importlib.util.spec_from_file_location("make_tables", ROOT / "docs/make_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    marked = [page for page in DOCS if module.MARK.search(text_of(page))]
+    assert marked
+    for page in marked:
+        assert module.filled(text_of(page)) == text_of(page), f"{page.name}: run python docs/make_tables.py"
+
+
+def test_what_is_said_of_normal_series_is_in_the_table():
+    table = table_of("alarms/normal.md")
+    kept = table["at most 3 times"].str.rstrip("%").astype(int)
+    below = table[kept < 90]
+    assert below[["series", "rows", "at most 3 times", "doubtful"]].to_numpy().tolist() == [
+        ["level shift", "50,000", "60%", "95%"]
+    ]
+    said = text_of(ROOT / "docs/alarms.md").split("## How")[0]
+    assert "in at least 90 % of the runs" in said
+    assert re.search(r"50,000 rows it held in 60 %, and the self-check called 95 %", said)
+    kinds = {16: "sixteen"}[table["series"].nunique()]
+    assert f"{kinds} kinds" in " ".join(said.split())
+
+
+def test_what_is_said_of_nab_is_in_the_table():
+    table = table_of("alarms/nab.md").set_index("line")
+    ours = table.loc["at most 1 per 10,000 rows, 13 files without a promise silent"]
+    shares = {name: f"{100 * float(ours[name]):.0f} %" for name in ("precision", "windows hit")}
+    said = " ".join(text_of(ROOT / "docs/alarms.md").split("## How")[0].split())
+    assert f"raised {ours['false per 10,000 rows']} false events" in said
+    assert f"{shares['precision']} of its events" in said
+    board = table[~table.index.str.startswith("at most")]["windows hit"].astype(float)
+    low, high = (f"{100 * share:.0f}" for share in (board.min(), board.max()))
+    assert f"It hit **{shares['windows hit']} of the windows; the board's detectors hit {low} to {high} %**" in said
+    row = row_of(ROOT / "README.md", "false alarms realised on NAB")
+    assert f"{ours['false per 10,000 rows']} per 10,000 rows; {shares['precision']} of {ours['events']} events" in row
+    assert f"{shares['windows hit']} of 116 windows" in row
 
 
 # -- speed ---------------------------------------------------------------------------------------------------------

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vaehelpers.commands import completion
-from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark
+from vaehelpers.commands.options import _collect, _common, _fitting, _reading, _remark, _shaping
+
+if TYPE_CHECKING:
+    from vaehelpers.data.choices import Choices
 
 SHOWN = 5  # events in the terminal
 
@@ -16,6 +20,7 @@ SHOWN = 5  # events in the terminal
 @click.command()
 @click.argument("series", default="example", shell_complete=completion.known_series)
 @_reading
+@_shaping
 @click.option("--out", metavar="DIR", help="Folder to make; default: runs/NAME, or the next free one.")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 @_fitting
@@ -34,15 +39,19 @@ def report(
     assignments: tuple[str, ...],
     quiet: bool,
     verbose: bool,
+    choices: Choices,
 ) -> None:
     """Write a report: notebook, HTML page, scores, events, detector.
 
     Without SERIES: on the embedded example. Prints the path of the HTML page, and on stderr what was found.
     """
     from vaehelpers.common.progress import terminal_progress
+    from vaehelpers.report.parameters import reading_text
     from vaehelpers.report.run import report as write_report
 
-    values = _collect(preset, seed, assignments, false_alarms, time=time, value=value, label=label)
+    values = _collect(
+        preset, seed, assignments, false_alarms, time=time, value=value, label=label, reading=reading_text(choices)
+    )
     with terminal_progress(False if quiet else None) as progress:
         page = write_report(
             series, out, values=values, data_dir=data_dir, force=force, command=["vaehelpers", *sys.argv[1:]],

@@ -18,6 +18,7 @@ from vaehelpers.detectors.settings import DETECTOR_PARAMETERS
 from vaehelpers.report.errors import ReportError
 
 if TYPE_CHECKING:
+    from vaehelpers.data.choices import Choices
     from vaehelpers.data.series import Series
 
 
@@ -198,7 +199,7 @@ def _guess(name: str, known: Mapping[str, Any]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def parse_settings(text: str) -> dict[str, Any]:
+def parse_settings(text: str, parameter: str = "settings") -> dict[str, Any]:
     """Read ``"units=16, linear_path=False"``, the form of the notebook's parameter `settings`.
 
     Values are Python literals; a bare word is text. Nothing is evaluated.
@@ -206,6 +207,8 @@ def parse_settings(text: str) -> dict[str, Any]:
     Parameters
     ----------
     text : str
+    parameter : str, default "settings"
+        For messages.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def parse_settings(text: str) -> dict[str, Any]:
     for piece in _split_outside_brackets(text):
         name, equals, value = (part.strip() for part in piece.partition("="))
         if not equals or not name.isidentifier() or not value:
-            raise InputError(f"settings={text!r}: {piece.strip()!r} is not NAME=VALUE")
+            raise InputError(f"{parameter}={text!r}: {piece.strip()!r} is not NAME=VALUE")
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -233,9 +236,60 @@ def parse_settings(text: str) -> dict[str, Any]:
     return found
 
 
+def reading_choices(text: str) -> Choices:
+    """Read ``"skip_rows=2, tz='Europe/Berlin'"``, the form of the notebook's parameter `reading`.
+
+    Parameters
+    ----------
+    text : str
+        Fields of `vaehelpers.data.choices.Choices`; empty: what the file itself suggests.
+
+    Returns
+    -------
+    Choices
+
+    Raises
+    ------
+    InputError
+        If a name or a value cannot be used.
+
+    Examples
+    --------
+    >>> reading_choices("skip_rows=2, decimal=','").decimal
+    ','
+    """
+    from vaehelpers.data.choices import Choices
+
+    known = [field.name for field in dataclasses.fields(Choices)]
+    given = parse_settings(text, "reading")
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"reading={text!r}: unknown {name!r}{_guess(name, dict.fromkeys(known))}; known are {', '.join(known)}"
+            )
+    return Choices(**given)
+
+
+def reading_text(choices: Choices) -> str:
+    """Write choices as `reading_choices` reads them; those left alone are left out.
+
+    Examples
+    --------
+    >>> from vaehelpers.data.choices import Choices
+    >>> reading_text(Choices(skip_rows=2, na=["ERR"]))
+    "skip_rows=2, na=('ERR',)"
+    """
+    usual = type(choices)()
+    return ", ".join(f"{name}={value!r}" for name, value in vars(choices).items() if value != getattr(usual, name))
+
+
 def _split_outside_brackets(text: str) -> list[str]:
-    pieces, depth, start = [], 0, 0
+    """Cut at commas that lie in no brackets and no quotes."""
+    pieces, depth, start, quote = [], 0, 0, ""
     for position, character in enumerate(text):
+        if quote or character in "'\"":
+            quote = "" if character == quote else quote or character
+            continue
         depth += (character in "([{") - (character in ")]}")
         if character == "," and depth == 0:
             pieces.append(text[start:position])

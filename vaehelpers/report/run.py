@@ -19,7 +19,7 @@ from vaehelpers.common.output import write_json
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.opening import open_series
 from vaehelpers.report.manifest import _manifest, _now, _version
-from vaehelpers.report.parameters import check_parameters, parameters
+from vaehelpers.report.parameters import check_parameters, parameters, reading_choices
 from vaehelpers.report.process import _run_notebook
 from vaehelpers.report.requirements import check_report_requirements
 
@@ -111,7 +111,7 @@ def report(
         source, file = _locate(series, Path(scratch))
         data = open_series(
             source, time=chosen.get("time", ""), value=chosen.get("value", ""), label=chosen.get("label", ""),
-            data_dir=data_dir,
+            data_dir=data_dir, choices=reading_choices(chosen.get("reading", "")),
         )  # fmt: skip
         check_length(data, chosen)
         progress("reading", 1, 1)
