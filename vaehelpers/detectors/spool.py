@@ -56,7 +56,8 @@ class Spool:
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[str, BinaryIO] = {}
         self._time_name: str | None = None
-        self._has_times = self._dates = self._zoned = False
+        self._has_times = self._dates = False
+        self._zone: Any = None
         self._time_type: np.dtype[Any] = np.dtype(np.int64)
         self._finest: tuple[int, int] = (-1, 0)  # how fine the finest time is, and one such
 
@@ -128,7 +129,7 @@ class Spool:
 
     def _moments(self, times: pd.DatetimeIndex | NDArray[Any]) -> NDArray[Any]:
         if isinstance(times, pd.DatetimeIndex):
-            self._dates, self._zoned = True, times.tz is not None
+            self._dates, self._zone = True, times.tz
             moments = times.asi8
             self._note_finest(moments)
             return moments
@@ -173,10 +174,17 @@ class Spool:
         """Return rows `first` to `last` (exclusive) as a series, with their times."""
         times: Any = None
         if self._has_times:
-            times = self._read("times", first, last, self._time_type, 1)[:, 0]
-            if self._dates:
-                times = pd.DatetimeIndex(times, tz="UTC") if self._zoned else pd.DatetimeIndex(times)
+            times = self._as_times(self._read("times", first, last, self._time_type, 1)[:, 0])
         return Series(self.values(first, last), times=times, columns=self.columns, time_name=self._time_name)
+
+    def times(self) -> pd.DatetimeIndex | NDArray[Any] | None:
+        """Return the times of all rows, or None."""
+        return self._as_times(self._read("times", 0, self.n, self._time_type, 1)[:, 0]) if self._has_times else None
+
+    def _as_times(self, moments: NDArray[Any]) -> pd.DatetimeIndex | NDArray[Any]:
+        if not self._dates:
+            return moments
+        return pd.DatetimeIndex(moments, tz="UTC").tz_convert(self._zone) if self._zone else pd.DatetimeIndex(moments)
 
     def as_text(self, times: pd.DatetimeIndex) -> NDArray[Any]:
         """Write dates as they are written in a table of the whole: midnights and fractions alike in every part."""

@@ -18,7 +18,7 @@ from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.base import BaseDetector, Prepared, _scales_of
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
 from vaehelpers.detectors.settings import PRESET, PRESETS, VAE, preset_values
 from vaehelpers.model.collapse import collapse_report
@@ -355,11 +355,32 @@ class Detector(BaseDetector):
             total += self._normalisers[kind][0].transform(points)
         return total
 
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
-        parts = np.array(self._run("error", prepared, details=True, progress=progress).contributions)
+    def _row_parts(self, prepared: Prepared, **options: Any) -> NDArray[Any]:
+        """Errors of the rows themselves, per variable."""
+        parts = np.array(self._run("error", prepared, details=True, **options).contributions)
         for column, normaliser in enumerate(self._normalisers["error"]):
             parts[:, column] = normaliser.transform(parts[:, column])
-        return parts, self.points(prepared, progress=progress)
+        return parts
+
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._row_parts(prepared, progress=progress), self.points(prepared, progress=progress)
+
+    def errors_and_scales(
+        self, prepared: Prepared, *, points: NDArray[Any], trailing: bool = False
+    ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Errors of rows, summed, and the scores at the alarm line's time scales, for point scores that are known."""
+        aggregate = "trailing" if trailing else None
+        return _scales_of(
+            self._row_parts(prepared, aggregate=aggregate), points, prepared.gaps, trailing=trailing
+        )
+
+    def expected_of(self, prepared: Prepared) -> NDArray[Any]:
+        """The reconstruction, in the units of the series."""
+        return self.scaler_.inverse_transform(self._details(prepared, quiet)[1][0])
+
+    def contributions_of(self, prepared: Prepared) -> NDArray[Any]:
+        """What each variable adds to each row's score, shape (n, n_features)."""
+        return smooth(self._contributions(prepared)[0], self.smooth_, gaps=prepared.gaps)
 
     def _details(
         self, prepared: Prepared, progress: Progress
