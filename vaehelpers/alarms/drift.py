@@ -21,6 +21,7 @@ __all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale"]
 
 _CHANCE = 1e-3  # of a note where nothing has changed
 _LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
+MOSTLY, EVENTS = 0.5, 5.0  # share that no event explains; blocks that one or two events may last
 _SHARE_ABOVE = 0.2  # of the rows above the start line
 
 
@@ -110,7 +111,8 @@ def drift_of_level(line: AlarmLine, point: Floats, level: Floats, *, reference: 
     if moved:
         times = f"{factor:.1f} times as high as" if factor > 1 else f"{1 / factor:.1f} times lower than"
         notes.append(f"The series has changed: typical scores are {times} {where}; refit the detector.")
-    if share > _SHARE_ABOVE:
+    # in a few blocks of rows one real event takes a large share, and says nothing of the rest
+    if share > max(_SHARE_ABOVE, min(MOSTLY, EVENTS * block / max(int(known.sum()), 1))):
         notes.append(
             f"{share:.0%} of the rows lie above the line: this is another series, or it has "
             "changed; refit the detector."

@@ -16,7 +16,7 @@ from scipy.stats import poisson
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.drift import drift_of_level, level_scale
+from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale
 from vaehelpers.alarms.incidents import find_incidents
 
 __all__ = ["STATUSES", "SelfCheck", "check_points", "self_check"]
@@ -166,8 +166,9 @@ def _doubt(
     if change.changed:
         return change.notes[0]
     # a promised alarm may last a block; ten times that share of rows is no handful of events any more
-    usual = min(tail.block for tail in line.tails.values()) / line.promise.rows_between
-    if share > max(_TIMES * usual, 0.05):
+    block = min(tail.block for tail in line.tails.values())
+    few = min(MOSTLY, EVENTS * block / int(np.isfinite(point).sum()))
+    if share > max(_TIMES * block / line.promise.rows_between, 0.05, few):
         return f"{share:.0%} of the rows lie above the line, far more than the promise of {line.promise.text} explains."
     if highest < line.start - _WITHIN:
         return (

@@ -42,6 +42,7 @@ def fit(
     """
     from vaehelpers.common.files import check_free
     from vaehelpers.common.progress import terminal_progress
+    from vaehelpers.common.temporary import reserved
     from vaehelpers.common.tensorflow import start_tensorflow
     from vaehelpers.data.opening import open_series
     from vaehelpers.report.findings import with_training_part
@@ -58,12 +59,12 @@ def fit(
     check_length(data, values)
     data = with_training_part(data, values.pop("train_rows", 0))
     chosen = detector_settings(data, **{"contamination": -1.0, **values})
-    with terminal_progress(False if quiet else None) as progress:
+    with reserved(out), terminal_progress(False if quiet else None) as progress:
         start_tensorflow()
         from vaehelpers.detectors.vae import Detector
 
         detector = Detector(**chosen).fit(data.train, progress=progress)
-    detector.save(out, force=force)
+        detector.save(out, force=force)
     for note in (*data.notes, *detector.notes_):
         _remark(f"Note: {note}", quiet)
     click.echo(out)

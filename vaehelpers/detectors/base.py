@@ -34,6 +34,7 @@ from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.thresholds.flagged import events
@@ -229,6 +230,7 @@ class BaseDetector(BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.gap_limit_ = given.gap_limit
+        self.seen_: Seen | None = Seen.of(given)
         self.timesteps_ = self._window_length(values, settings["timesteps"])
         self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
         self._promise_ = self._promise(given)
@@ -553,9 +555,7 @@ class BaseDetector(BaseEstimator):
         points = self.points(prepared, progress=progress)
         return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
 
-    def _time_scales(
-        self, prepared: Prepared, progress: Progress
-    ) -> dict[str, NDArray[Any]]:
+    def _time_scales(self, prepared: Prepared, progress: Progress) -> dict[str, NDArray[Any]]:
         """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
         row_errors, windows = self._errors(prepared, progress)
         self._row_errors = row_errors

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.common.temporary import temporary_folder
 from vaehelpers.data.series import Series, gap_bound
 
 BIG = 100_000_000
@@ -40,6 +40,7 @@ class Spool:
 
     Examples
     --------
+    >>> import tempfile
     >>> with Spool(tempfile.gettempdir()) as spool:
     ...     for part in (Series([1.0, 2.0], times=[0, 1]), Series([float("nan"), 4.0], times=[5, 6])):
     ...         spool.append(part)
@@ -53,7 +54,7 @@ class Spool:
         self.notes: list[str] = []
         self.missing = 0
         self._folder = Path(folder)
-        self._place: tempfile.TemporaryDirectory[str] | None = None
+        self._place = contextlib.ExitStack()
         self._files: dict[str, BinaryIO] = {}
         self._time_name: str | None = None
         self._has_times = self._dates = False
@@ -63,9 +64,9 @@ class Spool:
 
     def __enter__(self) -> Spool:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._place = tempfile.TemporaryDirectory(prefix=".vaehelpers-", dir=self._folder)
+        place = self._place.enter_context(temporary_folder(self._folder))
         for name in ("values", "times"):
-            self._files[name] = open(Path(self._place.name, name), "w+b")
+            self._files[name] = open(place / name, "w+b")
         return self
 
     def __exit__(
@@ -74,8 +75,7 @@ class Spool:
         for file in self._files.values():
             with contextlib.suppress(OSError):
                 file.close()
-        if self._place is not None:
-            self._place.cleanup()
+        self._place.close()
 
     @property
     def n_features(self) -> int:

@@ -101,6 +101,8 @@ class Detector(BaseDetector):
         Fitted on the trailing scores of the same rows: for streams, where a row knows nothing of later ones.
     gap_limit_ : Timedelta, float or None
         Longer intervals between rows are gaps; from the training part's times, see `Series.gap_limit`.
+    seen_ : Seen or None
+        Range and sampling of the training part; None in detectors saved by versions before 1.1.
     history_ : DataFrame
         One row per evaluation of the training.
     collapse_ : dict
@@ -370,9 +372,7 @@ class Detector(BaseDetector):
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Errors of rows, summed, and the scores at the alarm line's time scales, for point scores that are known."""
         aggregate = "trailing" if trailing else None
-        return _scales_of(
-            self._row_parts(prepared, aggregate=aggregate), points, prepared.gaps, trailing=trailing
-        )
+        return _scales_of(self._row_parts(prepared, aggregate=aggregate), points, prepared.gaps, trailing=trailing)
 
     def expected_of(self, prepared: Prepared) -> NDArray[Any]:
         """The reconstruction, in the units of the series."""
