@@ -115,6 +115,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
                 "alarm_line": detector.alarm_line_ and detector.alarm_line_.to_dict(),
+                "trailing_line": detector.trailing_line_ and detector.trailing_line_.to_dict(),
                 "trailing_threshold": detector.trailing_threshold_ and detector.trailing_threshold_.to_dict(),
                 "gap_limit": _limit_to_json(detector.gap_limit_),
                 "seen": detector.seen_ and detector.seen_.to_dict(),
@@ -233,6 +234,8 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
         detector._latent = LatentDistance(mean, precision)
     line = None if made == 1 else read.take("alarm_line")
     detector.alarm_line_ = line and AlarmLine.from_dict(line)
+    stream_line = read.data.get("trailing_line")
+    detector.trailing_line_ = stream_line and AlarmLine.from_dict(stream_line)
     trailing = read.data.get("trailing_threshold")
     detector.trailing_threshold_ = trailing and Threshold.from_dict(trailing)
     detector.gap_limit_ = _limit_from_json(read.data.get("gap_limit"))
