@@ -247,7 +247,7 @@ def test_a_signal_during_a_report_leaves_nothing(place, good, number, status):
     command = [sys.executable, "-m", "vaehelpers", "report", good, "--out", "out", "--quiet"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
-    while not list(Path().glob(".out-*")) and time.monotonic() < until:
+    while not list(Path().glob(".vaehelpers-*/*")) and time.monotonic() < until:
         time.sleep(0.1)
     time.sleep(1.0)
     child.send_signal(number)

@@ -17,6 +17,7 @@ from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.detectors import Detector, StreamingDetector, saved, score_parts, trailing_scores
 from vaehelpers.detectors.stream import FORMAT, parse_time
+from vaehelpers.windows import fill_behind
 
 QUICK = {"timesteps": 8, "latent_dim": 2, "units": 4, "steps": 20, "batch_size": 32, "smooth": 5}
 STEP = pd.Timedelta(minutes=5)
@@ -328,7 +329,7 @@ def test_times_are_read_as_meant(text, same):
 
 def test_gap_limit_is_learned_given_or_absent(one, plain):
     assert StreamingDetector(one).gap_limit == one.gap_limit_ == pd.Timedelta("7min30s")
-    assert not StreamingDetector(one).notes
+    assert all("alarm line" in note for note in StreamingDetector(one).notes)
     without = Detector(**QUICK).fit(normal())
     stream = StreamingDetector(without)
     assert stream.gap_limit is None and "gap_limit" in stream.notes[0]
@@ -363,7 +364,7 @@ def test_detector_saved_before_there_were_streams(one, tmp_path):
     info["checksum"] = saved._checksum(info, path.with_name("model.keras"))
     path.write_text(json.dumps(info))
     stream = StreamingDetector(Detector.load(tmp_path / "old"))
-    assert len(stream.notes) == 2
+    assert len(stream.notes) == 3
     assert stream.threshold_.threshold_ == one.threshold_.threshold_
 
 
@@ -466,3 +467,75 @@ def test_points_are_plain_records(one):
     point = StreamingDetector(one).update(0.5, "2024-05-01")
     assert dataclasses.asdict(point)["time"] == "2024-05-01"
     assert type(point.flag) is bool
+
+
+# -- alarms ----------------------------------------------------------------------------------------------------------
+
+
+def steady(first, n, odd=()):
+    rows = first + np.arange(n)
+    values = 10 + np.sin(rows / 5) + 0.1 * np.random.default_rng(first).normal(size=n)
+    for begin, end in odd:
+        values[begin:end] += 0.8
+    times = pd.Timestamp("2024-01-01") + pd.to_timedelta(15 * rows, unit="min")
+    return Series(values, times=times, columns=("flow",))
+
+
+@pytest.fixture(scope="module")
+def promising():
+    return Detector(timesteps=20, steps=120, units=16, latent_dim=4).fit(steady(0, 6_000))
+
+
+def followed(stream, series, first=0):
+    return [stream.update(values, time) for values, time in zip(series.values[first:], series.times[first:])]
+
+
+def test_a_stream_raises_the_incidents_of_its_trailing_scores(promising):
+    from vaehelpers.alarms import find_incidents
+
+    line = promising.trailing_line_
+    assert line.status == "ok"
+    series = steady(6_000, 900, odd=[(200, 205), (500, 501), (700, 712)])
+    points = followed(StreamingDetector(promising), series)
+    prepared = promising.prepare(series.values, fill=fill_behind, times=series.times)
+    errors = promising.points(prepared, aggregate="trailing")
+    scales = promising.errors_and_scales(prepared, points=errors, trailing=True)[1]
+    expected = find_incidents(
+        line.point_scores(scales).score, start=line.start, end=line.end, cooldown=line.cooldown, min_rows=line.min_rows
+    )
+    raised = [row for row, point in enumerate(points) if point.event and point.event.state == "new"]
+    over = [point.event for point in points if point.event and point.event.state == "over"]
+    assert len(raised) == len(expected) >= 2
+    assert [event.start for event in over] == [series.times[one.first] for one in expected[: len(over)]]
+    assert [event.peak for event in over] == [series.times[one.peak] for one in expected[: len(over)]]
+    flagged = [row for row, point in enumerate(points) if point.flag]
+    assert flagged == [
+        row
+        for one, since in zip(expected, raised)
+        for row in range(since, one.last + 1)
+        if line.point_scores(scales).score[row] >= line.end
+    ]
+    # what looks at the whole finds the same faults
+    whole = promising.explain(series).events
+    assert len(whole) == len(expected)
+    for one, (first, last) in zip(expected, sorted(zip(whole["first"], whole["last"]))):
+        assert one.first <= last and first <= one.last
+
+
+@pytest.mark.parametrize("cut", [150, 203, 230])
+def test_incidents_go_on_after_a_restart(promising, cut):
+    series = steady(6_000, 400, odd=[(200, 205)])
+    whole = [(point.flag, point.event) for point in followed(StreamingDetector(promising), text_times(series))]
+    stream = StreamingDetector(promising)
+    first = followed(stream, text_times(series, last=cut))
+    state = json.loads(json.dumps(stream.state()))
+    rest = followed(StreamingDetector.from_state(promising, state), text_times(series), first=cut)
+    assert [(point.flag, point.event) for point in [*first, *rest]] == whole
+    assert any(flag for flag, _ in whole)
+
+
+class text_times:
+    """A series whose times are text, as a pipe gives them."""
+
+    def __init__(self, series, last=None):
+        self.values, self.times = series.values[:last], [str(time) for time in series.times[:last]]

@@ -17,10 +17,11 @@ from scipy.stats import mannwhitneyu
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores, as_rows
 from vaehelpers.alarms.calibration import AlarmLine
 
-__all__ = ["Drift", "drift_notes"]
+__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale"]
 
 _CHANCE = 1e-3  # of a note where nothing has changed
 _LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
+MOSTLY, EVENTS = 0.5, 5.0  # share that no event explains; blocks that one or two events may last
 _SHARE_ABOVE = 0.2  # of the rows above the start line
 
 
@@ -78,18 +79,28 @@ def drift_notes(
     ('The series has changed: typical scores are 2.0 times as high as in the calibration rows; refit the detector.',)
     """
     given = as_mapping_of_scores(scores)
-    point = line.point_scores(given).score
+    name = level_scale(line)
+    known = None if reference is None else as_rows(as_mapping_of_scores(reference)[name], "reference")
+    return drift_of_level(line, line.point_scores(given).score, given[name], reference=known)
+
+
+def level_scale(line: AlarmLine) -> str:
+    """The time scale that tells the level of scores: the one with most independent pieces."""
+    return max(line.tails, key=lambda name: line.tails[name].pieces)
+
+
+def drift_of_level(line: AlarmLine, point: Floats, level: Floats, *, reference: Floats | None = None) -> Drift:
+    """Do the work of `drift_notes` by point scores and the scores of `level_scale`, each of shape (n,)."""
     known = np.isfinite(point)
     share = float(np.mean(point[known] >= line.start)) if known.any() else 0.0
-    name = max(line.tails, key=lambda n: line.tails[n].pieces)
-    block = line.tails[name].block
-    late, where = given[name], "in the calibration rows"
+    block = line.tails[level_scale(line)].block
+    late, where = level, "in the calibration rows"
     if reference is None:
         half = len(late) // 2
         early, late, where = late[:half], late[half:], "in the first half"
         share = float(np.mean(point[half:][known[half:]] >= line.start)) if known[half:].any() else 0.0
     else:
-        early = as_rows(as_mapping_of_scores(reference)[name], "reference")
+        early = reference
     before, after = _medians(early, block), _medians(late, block)
     factor, chance = 1.0, 1.0
     if len(before) >= 4 and len(after) >= 4:
@@ -100,7 +111,8 @@ def drift_notes(
     if moved:
         times = f"{factor:.1f} times as high as" if factor > 1 else f"{1 / factor:.1f} times lower than"
         notes.append(f"The series has changed: typical scores are {times} {where}; refit the detector.")
-    if share > _SHARE_ABOVE:
+    # in a few blocks of rows one real event takes a large share, and says nothing of the rest
+    if share > max(_SHARE_ABOVE, min(MOSTLY, EVENTS * block / max(int(known.sum()), 1))):
         notes.append(
             f"{share:.0%} of the rows lie above the line: this is another series, or it has "
             "changed; refit the detector."

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from vaehelpers.alarms._checks import Floats, as_rows, as_table
 from vaehelpers.common.errors import InputError
 
-__all__ = ["KINDS", "find_rest", "kind_of", "refine_edges", "usual_error"]
+__all__ = ["KINDS", "find_rest", "kind_in_column", "kind_of", "odd_column", "refine_edges", "usual_error"]
 
 KINDS = {
     "too high": "values above what was expected",
@@ -134,13 +134,16 @@ def kind_of(values: ArrayLike, expected: ArrayLike, first: int, last: int, *, er
     table = np.asarray(values, dtype=np.float64)
     given = as_table(values, "values", len(table))
     deviation = given - as_table(expected, "expected", len(given))
-    column = _column(deviation, first, last, None if errors is None else as_table(errors, "errors", len(given)))
-    value, off = given[:, column], deviation[:, column]
-    inside = slice(first, last + 1)
+    column = odd_column(deviation, first, last, None if errors is None else as_table(errors, "errors", len(given)))
+    return kind_in_column(given[:, column], deviation[first : last + 1, column], first, last)
+
+
+def kind_in_column(value: Floats, deviation: Floats, first: int, last: int) -> str:
+    """Say of what kind an incident is in one variable: all its values, and the deviations of the incident's rows."""
     rest = find_rest(value, first, last)
     if rest is not None and min(rest[1], last) - max(rest[0], first) + 1 >= 0.3 * (last - first + 1):
         return "frozen"
-    part = off[inside][np.isfinite(off[inside])]
+    part = deviation[np.isfinite(deviation)]
     power = part**2
     if not power.sum() > 0.0:
         return ""
@@ -191,7 +194,8 @@ def find_rest(value: ArrayLike, first: int, last: int, *, around: int = 0) -> tu
     return int(begins[best]), int(begins[best] + lengths[best] - 1)
 
 
-def _column(deviation: Floats, first: int, last: int, errors: Floats | None) -> int:
+def odd_column(deviation: Floats, first: int, last: int, errors: Floats | None) -> int:
+    """The variable that stands out most among the rows of an incident."""
     if deviation.shape[1] == 1:
         return 0
     table = deviation**2 if errors is None or errors.shape != deviation.shape else errors

@@ -7,7 +7,7 @@ lasted for a day is not over after an hour of calm, and a series that has change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,14 +16,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms._checks import Floats, Reader, as_row_numbers, as_rows, as_table
-from vaehelpers.alarms.calibration import AlarmLine
+from vaehelpers.alarms.calibration import AlarmLine, PointScores
 from vaehelpers.alarms.edges import find_rest, kind_of, refine_edges, usual_error
 from vaehelpers.alarms.severity import severity
 from vaehelpers.common.errors import InputError
 
-__all__ = ["Incident", "IncidentTracker", "find_incidents", "incident_table"]
+__all__ = ["Incident", "IncidentTracker", "find_incidents", "incident_table", "place_incidents"]
 
-_FEW = 8  # variables up to which a frozen one places the edges; of many, some are always at rest
+FEW = 8  # variables up to which a frozen one places the edges; of many, some are always at rest
 _PATIENCE = 0.5  # share of an incident's rows that its cool-down grows to
 
 
@@ -313,6 +313,52 @@ def incident_table(
     """
     points = line.point_scores(scores)
     n = len(points.score)
+    shortest = next(iter(line.tails))
+    errors = as_table(scores[shortest] if row_errors is None else row_errors, "row_errors", n)
+    given = None if values is None else as_table(values, "values", n)
+    wanted = None if expected is None else as_table(expected, "expected", n)
+    total = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
+
+    def kind(first: int, last: int) -> str:
+        return "" if given is None or wanted is None else kind_of(given, wanted, first, last, errors=errors)
+
+    return place_incidents(
+        line, points, total, values=given, kind=kind, times=times, gaps=gaps, most_unusual=most_unusual
+    )
+
+
+def place_incidents(
+    line: AlarmLine,
+    points: PointScores,
+    errors: Floats,
+    *,
+    values: Floats | None = None,
+    kind: Callable[[int, int], str],
+    times: Any = None,
+    gaps: ArrayLike | None = None,
+    most_unusual: int = 5,
+) -> pd.DataFrame:
+    """Do the work of `incident_table` where not every array of the series is at hand.
+
+    Parameters
+    ----------
+    line : AlarmLine
+    points : PointScores
+        Of every row.
+    errors : ndarray, shape (n,)
+        Errors of the rows themselves, summed over variables.
+    values : ndarray, shape (n, n_features), optional
+        By which a frozen value places the edges.
+    kind : callable
+        ``kind(first, last)`` names the kind of an incident.
+    times, gaps, most_unusual
+        As there.
+
+    Returns
+    -------
+    DataFrame
+    """
+    n = len(points.score)
     start, end = line.start, line.end
     if line.status == "no promise":
         start = end = -np.inf
@@ -321,19 +367,11 @@ def incident_table(
         found = find_incidents(
             points.score, start=start, end=end, cooldown=line.cooldown, min_rows=line.min_rows, gaps=gaps
         )
-    shortest = next(iter(line.tails))
-    errors = as_table(scores[shortest] if row_errors is None else row_errors, "row_errors", n)
-    given = None if values is None else as_table(values, "values", n)
-    wanted = None if expected is None else as_table(expected, "expected", n)
     found = sorted(found, key=lambda one: -one.score)
     jumps = as_row_numbers(gaps, n, "gaps")
-    total = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
-    usual = usual_error(total)
-    rows = [_placed(one, line, points.scale, total, usual, jumps, given) for one in found]
-    kinds = [
-        "" if given is None or wanted is None else kind_of(given, wanted, first, last, errors=errors)
-        for first, last, _ in rows
-    ]
+    usual = usual_error(errors)
+    rows = [_placed(one, line, points.scale, errors, usual, jumps, values) for one in found]
+    kinds = [kind(first, last) for first, last, _ in rows]
     return _frame(line, found, rows, kinds, [line.scales[points.scale[one.peak]] for one in found], times, n)
 
 
@@ -381,7 +419,7 @@ def _placed(
     right = (int(gaps[place]) if place < len(gaps) else len(errors)) - 1
     low, high = max(one.first - width // 2, left), min(one.last + width // 2, right)
     first, last, peak = refine_edges(errors, low, high, peak=one.peak, usual=usual)
-    for value in [] if values is None or values.shape[1] > _FEW else values.T:
+    for value in [] if values is None or values.shape[1] > FEW else values.T:
         rest = find_rest(value, first, last, around=width)
         if rest is not None and 2 * (rest[1] - rest[0] + 1) >= last - first + 1:
             first, last = max(rest[0], left), min(rest[1], right)

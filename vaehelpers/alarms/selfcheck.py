@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import poisson
 
-from vaehelpers.alarms._checks import as_mapping_of_scores
+from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.drift import drift_notes
+from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale
 from vaehelpers.alarms.incidents import find_incidents
 
-__all__ = ["STATUSES", "SelfCheck", "self_check"]
+__all__ = ["STATUSES", "SelfCheck", "check_points", "self_check"]
 
 STATUSES = ("ok", "doubtful", "no promise")
 """What a self-check can say, from best to worst."""
@@ -96,51 +96,79 @@ def self_check(
     >>> self_check(line, {"row 1": 30 * rng.exponential(size=5_000)}).status
     'doubtful'
     """
-    point = line.point_scores(as_mapping_of_scores(scores)).score
+    given = as_mapping_of_scores(scores)
+    level = level_scale(line)
+    known = None if reference is None else as_mapping_of_scores(reference)[level]
+    quiet = None if held_back is None else line.point_scores(held_back).score
+    return check_points(line, line.point_scores(given).score, given[level], held_back=quiet, reference=known)
+
+
+def check_points(
+    line: AlarmLine,
+    point: Floats,
+    level: Floats,
+    *,
+    held_back: Floats | None = None,
+    reference: Floats | None = None,
+) -> SelfCheck:
+    """Do the work of `self_check` by point scores, and by the scores of one scale, `level_scale`, that tell the level.
+
+    Parameters
+    ----------
+    line : AlarmLine
+    point, level : ndarray, shape (n,)
+    held_back : ndarray, optional
+        Point scores of such rows.
+    reference : ndarray, optional
+        Level scores of the calibration rows.
+
+    Returns
+    -------
+    SelfCheck
+    """
     known = np.isfinite(point)
     highest = float(point[known].max()) if known.any() else float("nan")
     share = float(np.mean(point[known] >= line.start)) if known.any() else 0.0
     promised = float(known.sum() / line.promise.rows_between)
-    realised = None
+    realised: int | None = None
     if held_back is not None:
-        quiet = line.point_scores(held_back).score
-        promised = float(np.isfinite(quiet).sum() / line.promise.rows_between)
-        realised = len(_incidents(line, quiet, None))
-        above = float(np.mean(quiet[np.isfinite(quiet)] >= line.start)) if np.isfinite(quiet).any() else 0.0
+        promised = float(np.isfinite(held_back).sum() / line.promise.rows_between)
+        realised = len(_incidents(line, held_back, None))
+        seen = held_back[np.isfinite(held_back)]
+        above = float(np.mean(seen >= line.start)) if len(seen) else 0.0
         share = max(share, above)
     status, reason = line.status, line.reason
     if status == "ok":
-        doubt = _doubt(line, scores, reference, known.sum(), highest, share, promised, realised, point, gaps)
+        doubt = _doubt(line, point, level, reference, highest, share, promised, realised)
         status, reason = ("doubtful", doubt) if doubt else (status, reason)
     return SelfCheck(status, reason, promised, realised, share, highest)
 
 
 def _doubt(
     line: AlarmLine,
-    scores: Mapping[str, ArrayLike],
-    reference: Mapping[str, ArrayLike] | None,
-    rows: int,
+    point: Floats,
+    level: Floats,
+    reference: Floats | None,
     highest: float,
     share: float,
     promised: float,
     realised: int | None,
-    point: Any,
-    gaps: ArrayLike | None,
 ) -> str:
     """The strongest reason to doubt, or an empty text."""
-    if not rows:
+    if not np.isfinite(point).any():
         return "No row has a score, so nothing could have been found."
     if realised is not None and poisson.sf(realised - 1, max(promised, 1e-9)) < _UNLIKELY and realised > 1:
         return (
             f"Held-back normal rows raised {realised} false alarms where {promised:.2g} were promised: expect more "
             "alarms than promised."
         )
-    change = drift_notes(line, scores, reference=reference)
+    change = drift_of_level(line, point, level, reference=reference)
     if change.changed:
         return change.notes[0]
     # a promised alarm may last a block; ten times that share of rows is no handful of events any more
-    usual = min(tail.block for tail in line.tails.values()) / line.promise.rows_between
-    if share > max(_TIMES * usual, 0.05):
+    block = min(tail.block for tail in line.tails.values())
+    few = min(MOSTLY, EVENTS * block / int(np.isfinite(point).sum()))
+    if share > max(_TIMES * block / line.promise.rows_between, 0.05, few):
         return f"{share:.0%} of the rows lie above the line, far more than the promise of {line.promise.text} explains."
     if highest < line.start - _WITHIN:
         return (

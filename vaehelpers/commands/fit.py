@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaehelpers.commands import completion
-from vaehelpers.commands.options import _collect, _columns_of, _common, _fitting, _pick, _reading, _remark, _shaping
+from vaehelpers.commands.options import (
+    _collect,
+    _columns_of,
+    _common,
+    _detector_folder,
+    _fitting,
+    _pick,
+    _reading,
+    _remark,
+    _shaping,
+)
 from vaehelpers.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ def fit(
     """
     from vaehelpers.common.files import check_free
     from vaehelpers.common.progress import terminal_progress
+    from vaehelpers.common.temporary import reserved
     from vaehelpers.common.tensorflow import start_tensorflow
     from vaehelpers.data.opening import open_series
     from vaehelpers.report.findings import with_training_part
@@ -67,27 +78,28 @@ def fit(
         if name in values:
             raise InputError(f"the parameter {name} is set by the command itself; leave it out of --set")
     if update is not None:
+        update = _detector_folder(update)
         known = _updatable(update, values, preset, seed)
         data = _pick(open_series(series, **columns, data_dir=data_dir, choices=choices), _columns_of(update))
-        with terminal_progress(False if quiet else None) as progress:
+        with reserved(out), terminal_progress(False if quiet else None) as progress:
             start_tensorflow()
             from vaehelpers.detectors.vae import Detector
 
             detector = Detector.load(update).update(data, progress=progress, **known)
-        return _finish(detector, data.notes, out, force, quiet)
+            return _save(detector, data.notes, out, force, quiet)
     data = open_series(series, **columns, data_dir=data_dir, choices=choices)
     check_length(data, values)
     data = with_training_part(data, values.pop("train_rows", 0))
     chosen = detector_settings(data, **{"contamination": -1.0, **values})
-    with terminal_progress(False if quiet else None) as progress:
+    with reserved(out), terminal_progress(False if quiet else None) as progress:
         start_tensorflow()
         from vaehelpers.detectors.vae import Detector
 
         detector = Detector(**chosen).fit(data.train, progress=progress)
-    _finish(detector, data.notes, out, force, quiet)
+        _save(detector, data.notes, out, force, quiet)
 
 
-def _finish(detector: Detector, notes: Sequence[str], out: str, force: bool, quiet: bool) -> None:
+def _save(detector: Detector, notes: Sequence[str], out: str, force: bool, quiet: bool) -> None:
     detector.save(out, force=force)
     for note in (*notes, *detector.notes_):
         _remark(f"Note: {note}", quiet)

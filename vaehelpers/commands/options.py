@@ -161,19 +161,31 @@ def _columns_of(folder: str) -> list[str]:
     return [str(name) for name in columns] if isinstance(columns, list) else []
 
 
-def _pick(data: Series, columns: Sequence[str]) -> Series:
-    """The columns that the detector knows, in its order, where the series has them all."""
+def _detector_folder(folder: str) -> str:
+    """A detector's folder; that of a report holds one."""
+    inside = Path(folder) / "detector"
+    return str(inside) if not (Path(folder) / "detector.json").is_file() and inside.is_dir() else folder
+
+
+def _pick(data: Series, columns: Sequence[str], *, named: bool = False) -> Series:
+    """The columns that the detector knows, in its order; of other names only those that the user has named."""
     import dataclasses
 
     if not columns or tuple(columns) == data.columns:
         return data
-    if not set(columns) <= set(data.columns):
+    known = f"the detector was fitted on {len(columns)} ({', '.join(columns)})"
+    found = ", ".join(data.columns)
+    if named or not set(columns) <= set(data.columns):
         if len(columns) != data.n_features:
-            raise InputError(
-                f"the series has {data.n_features} variables ({', '.join(data.columns)}); the detector was fitted on "
-                f"{len(columns)} ({', '.join(columns)})"
-            )
-        return data
+            raise InputError(f"the series has {data.n_features} variables ({found}); {known}")
+        plain = tuple(columns) == (
+            ("value",) if len(columns) == 1 else tuple(f"value_{i}" for i in range(len(columns)))
+        )
+        if not named and not plain:
+            values = " ".join(f"--value {name}" for name in data.columns)
+            raise InputError(f"the series has {found}; {known}; rename the columns, or name those to take: {values}")
+        note = f"{found} is read as {', '.join(columns)}"
+        return dataclasses.replace(data, columns=tuple(columns), notes=(*data.notes, note))
     where = [data.columns.index(name) for name in columns]
     units = tuple(data.units[i] for i in where) if data.units else None
     given = None if data.given_values is None else data.given_values[:, where]

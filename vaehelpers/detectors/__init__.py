@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "point_baselines": ["AbsoluteDifference", "MovingVariance", "MovingZScore", "RandomScore"],
         "saved": ["load_detector_info", "model_name"],
         "settings": ["DETECTOR_PARAMETERS", "PRESETS", "Parameter"],
+        "stream_alarms": ["StreamEvent"],
         "stream": ["StreamPoint", "StreamingDetector", "trailing_scores"],
         "vae": ["Detector"],
         "window_baselines": ["KMeansDistance", "MatrixProfile", "WindowedPCA"],

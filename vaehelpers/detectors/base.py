@@ -34,6 +34,7 @@ from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.thresholds.flagged import events
@@ -229,6 +230,7 @@ class BaseDetector(BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.gap_limit_ = given.gap_limit
+        self.seen_: Seen | None = Seen.of(given)
         self.timesteps_ = self._window_length(values, settings["timesteps"])
         self.smooth_ = int(settings["smooth"] or max(1, min(100, n // 5)))
         self._promise_ = self._promise(given)
@@ -479,7 +481,7 @@ class BaseDetector(BaseEstimator):
         self._check_calibrated()
         if self._promises():
             scales = self._time_scales(prepared, progress)
-            return self._marks(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
+            return self.marks(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
         scores = smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
         return self.threshold_.flags(scores).astype(np.int64)
 
@@ -529,12 +531,19 @@ class BaseDetector(BaseEstimator):
             points = self.alarm_line_.point_scores(scales).score
             check = self_check(self.alarm_line_, scales, gaps=given.gaps)
             found = self._incidents(scales, given, prepared, expected)
-            flags = self._marks(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
-        found["score"] = [_highest(scores[first : last + 1]) for first, last in zip(found["first"], found["last"])]
-        found["p_value"] = [_lowest(p_values[first : last + 1]) for first, last in zip(found["first"], found["last"])]
-        found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
-        found = found[[*EVENT_COLUMNS, *(name for name in found if name not in EVENT_COLUMNS)]]
+            flags = self.marks(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
+        found = self.described(found, scores, lambda row: contributions[row])
         return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found, points, check)
+
+    def described(
+        self, found: pd.DataFrame, scores: NDArray[Any], contributed: Callable[[int], NDArray[Any]]
+    ) -> pd.DataFrame:
+        """Events with the highest score of their rows, its p-value, and what contributed at the peak."""
+        spans = list(zip(found["first"], found["last"]))
+        found["score"] = [_highest(scores[first : last + 1]) for first, last in spans]
+        found["p_value"] = [_lowest(self.p_values(scores[first : last + 1])) for first, last in spans]
+        found["contributed"] = [self._contributed(contributed(row)) for row in found["peak_row"]]
+        return found[[*EVENT_COLUMNS, *(name for name in found if name not in EVENT_COLUMNS)]]
 
     # -- alarms ---------------------------------------------------------------------------------------------------
 
@@ -546,14 +555,11 @@ class BaseDetector(BaseEstimator):
         points = self.points(prepared, progress=progress)
         return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
 
-    def _time_scales(
-        self, prepared: Prepared, progress: Progress, rows: NDArray[Any] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def _time_scales(self, prepared: Prepared, progress: Progress) -> dict[str, NDArray[Any]]:
         """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
         row_errors, windows = self._errors(prepared, progress)
         self._row_errors = row_errors
-        total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
-        return time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=prepared.gaps)
+        return _scales_of(row_errors, windows, prepared.gaps)[1]
 
     def _draw_alarm_line(
         self, scales: dict[str, NDArray[Any]], promise: Promise, trained: dict[str, NDArray[Any]] | None = None
@@ -590,7 +596,8 @@ class BaseDetector(BaseEstimator):
         )
 
     @staticmethod
-    def _marks(found: pd.DataFrame, n: int) -> NDArray[np.bool_]:
+    def marks(found: pd.DataFrame, n: int) -> NDArray[np.bool_]:
+        """Rows of the events, as a mask of shape (n,)."""
         marks = np.zeros(n, bool)
         for first, last in zip(found["first"], found["last"]):
             marks[first : last + 1] = True
@@ -668,6 +675,14 @@ def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> flo
 
     given = as_series(series)
     return float(vus_pr(labels, detector.decision_function(given), sliding_window_of(given.values)))
+
+
+def _scales_of(
+    row_errors: NDArray[Any], windows: NDArray[Any], gaps: NDArray[Any], *, trailing: bool = False
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Errors of rows summed over variables, and the scores at all time scales."""
+    total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
+    return total, time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=gaps, trailing=trailing)
 
 
 def _highest(part: NDArray[Any]) -> float:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from vaehelpers.alarms import SCALES, PointScores, SelfCheck
+from vaehelpers.alarms.drift import level_scale
+from vaehelpers.alarms.edges import kind_in_column, odd_column
+from vaehelpers.alarms.incidents import FEW, place_incidents
+from vaehelpers.alarms.selfcheck import check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.detectors.base import Prepared
 from vaehelpers.detectors.vae import Detector
+from vaehelpers.thresholds.flagged import events
 from vaehelpers.windows import fill_between, smooth
 
 
@@ -65,32 +74,173 @@ def score_parts(
     >>> np.allclose(np.concatenate([scores for _, scores in parts]), detector.decision_function(wave))
     True
     """
+    around = detector.timesteps_ - 1 + detector.smooth_ // 2
+    for first, last, low, prepared in _prepared_parts(detector, read, n, gaps=gaps, rows=rows, around=around):
+        scores = np.full(len(prepared), np.nan)
+        if len(prepared.starts):
+            scores = smooth(detector.points(prepared), detector.smooth_, gaps=prepared.gaps)
+        progress("scoring", last, n)
+        yield first, scores[first - low : last - low]
+
+
+def judge_parts(
+    detector: Detector,
+    read: Callable[[int, int], NDArray[Any]],
+    n: int,
+    *,
+    times: Any = None,
+    gaps: ArrayLike | None = None,
+    rows: int = 500_000,
+    progress: Progress = quiet,
+) -> Judged:
+    """Score a long series part by part and find its incidents: what `Detector.explain` says of the whole.
+
+    Parameters
+    ----------
+    detector, read, n, gaps, rows, progress
+        As in `score_parts`.
+    times : DatetimeIndex or ndarray, optional
+        Of all rows.
+
+    Returns
+    -------
+    Judged
+        About 40 bytes a row stay in memory, however many the series has.
+
+    Raises
+    ------
+    InputError
+        If no row can be scored, or the series does not fit the detector.
+    """
+    line = detector.alarm_line_
+    widest = max(detector.smooth_, *(width for _, width in SCALES))
+    around = detector.timesteps_ - 1 + widest // 2
+    scores, point, total, level = (np.full(n, np.nan) for _ in range(4))
+    scale = np.full(n, -1, np.int8)
+    for first, last, low, prepared in _prepared_parts(detector, read, n, gaps=gaps, rows=rows, around=around):
+        inside = slice(first - low, last - low)
+        if len(prepared.starts):
+            points = detector.points(prepared)
+            scores[first:last] = smooth(points, detector.smooth_, gaps=prepared.gaps)[inside]
+            if line is not None:
+                errors, scales = detector.errors_and_scales(prepared, points=points)
+                here = line.point_scores(scales)
+                point[first:last], scale[first:last] = here.score[inside], here.scale[inside]
+                total[first:last] = errors[inside]
+                level[first:last] = scales[level_scale(line)][inside]
+        progress("scoring", last, n)
+    if not np.isfinite(scores).any():
+        raise InputError(
+            f"no window of {detector.timesteps_} rows is free of gaps and has at most "
+            f"{detector.settings_['max_missing']:.0%} missing values; nothing can be scored"
+        )
+    borders = np.asarray([] if gaps is None else gaps, np.int64)
+    looked = _Near(detector, read, n, borders, around)
+    check = None
+    if line is None:
+        flags = detector.threshold_.flags(scores)
+        found = events(flags, scores, times=times, merge=detector.timesteps_ // 2)
+        found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
+    else:
+        check = check_points(line, point, level)
+        found = place_incidents(
+            line, PointScores(point, scale.astype(np.int64)), total, values=looked.values(), kind=looked.kind,
+            times=times, gaps=borders,
+        )  # fmt: skip
+        flags = detector.marks(found, n) if line.status != "no promise" else detector.threshold_.flags(scores)
+    return Judged(scores, flags, detector.described(found, scores, looked.contributed), check)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said about a long series.
+
+    Attributes
+    ----------
+    scores : ndarray of float64, shape (n,)
+    flags : ndarray of bool, shape (n,)
+    events : DataFrame
+        As in `Explanation`.
+    check : SelfCheck or None
+    """
+
+    scores: NDArray[np.float64]
+    flags: NDArray[Any]
+    events: pd.DataFrame
+    check: SelfCheck | None
+
+
+def _prepared_parts(
+    detector: Detector,
+    read: Callable[[int, int], NDArray[Any]],
+    n: int,
+    *,
+    gaps: ArrayLike | None,
+    rows: int,
+    around: int,
+) -> Iterator[tuple[int, int, int, Prepared]]:
+    """First and last row of each part, the first row that was read for it, and what was read, ready to score."""
     detector.check_fitted()
     if rows < 1:
         raise InputError(f"rows={rows} must be at least 1")
     if n < detector.timesteps_:
         raise InputError(f"{n} rows are fewer than one window (timesteps={detector.timesteps_}); give more rows")
     borders = np.asarray([] if gaps is None else gaps, dtype=np.int64)
-    reach = detector.timesteps_ - 1 + detector.smooth_ // 2
-    around = _Neighbours(detector, read, n, rows)
+    neighbours = _Neighbours(detector, read, n, rows)
     for first in range(0, n, rows):
         last = min(first + rows, n)
-        low, high = max(0, first - reach), min(n, last + reach)
+        low, high = max(0, first - around), min(n, last + around)
         values = np.asarray(read(low, high), np.float32)
         if values.shape[1] != detector.n_features_in_:
             raise InputError(
                 f"the series has {values.shape[1]} variables; this detector was fitted on {detector.n_features_in_} "
                 f"({', '.join(map(str, detector.columns_))})"
             )
-        before, after = around.of(values, low, high)
+        before, after = neighbours.of(values, low, high)
         fill = functools.partial(fill_between, before=before, after=after)
         inner = borders[np.searchsorted(borders, low, "right") : np.searchsorted(borders, high)] - low
-        prepared = detector.prepare(values, gaps=inner, fill=fill, first_row=low)
-        scores = np.full(len(values), np.nan)
-        if len(prepared.starts):
-            scores = smooth(detector.points(prepared), detector.smooth_, gaps=inner)
-        progress("scoring", last, n)
-        yield first, scores[first - low : last - low]
+        yield first, last, low, detector.prepare(values, gaps=inner, fill=fill, first_row=low)
+
+
+class _Near:
+    """A closer look at the few rows of an incident: what was expected there, and which variable is to blame."""
+
+    def __init__(
+        self, detector: Detector, read: Callable[[int, int], NDArray[Any]], n: int, gaps: NDArray[Any], around: int
+    ):
+        self.detector, self.read, self.n, self.gaps, self.around = detector, read, n, gaps, around
+
+    def values(self) -> NDArray[np.float64] | None:
+        """All values, where there are few variables: a sensor's rest is told by those of the whole series."""
+        if self.detector.n_features_in_ > FEW:
+            return None
+        return np.asarray(self.read(0, self.n), np.float64)
+
+    def _prepared(self, first: int, last: int) -> tuple[int, NDArray[Any], Prepared]:
+        low, high = max(0, first - 2 * self.around), min(self.n, last + 1 + 2 * self.around)
+        values = np.asarray(self.read(low, high), np.float32)
+        inner = self.gaps[np.searchsorted(self.gaps, low, "right") : np.searchsorted(self.gaps, high)] - low
+        return low, values, self.detector.prepare(values, gaps=inner, first_row=low)
+
+    def kind(self, first: int, last: int) -> str:
+        """Kind of the incident in these rows, as `vaehelpers.alarms.kind_of` says it."""
+        low, values, prepared = self._prepared(first, last)
+        expected = self.detector.expected_of(prepared)
+        if not len(prepared.starts) or not np.isfinite(expected).any():
+            return ""
+        errors, _ = self.detector._errors(prepared, quiet)
+        deviation = values.astype(np.float64) - expected
+        begin, end = first - low, last - low
+        column = odd_column(deviation, begin, end, errors)
+        value = np.asarray(self.read(0, self.n)[:, column], np.float64)
+        return kind_in_column(value, deviation[begin : end + 1, column], first, last)
+
+    def contributed(self, row: int) -> NDArray[np.float64]:
+        """What each variable adds to a row's score."""
+        low, _, prepared = self._prepared(row, row)
+        if not len(prepared.starts):
+            return np.full(self.detector.n_features_in_, np.nan)
+        return self.detector.contributions_of(prepared)[row - low]
 
 
 class _Neighbours:

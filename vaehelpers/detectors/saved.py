@@ -27,6 +27,7 @@ from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder
 from vaehelpers.data.scaling import Scaler
+from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import DECODERS, DETECTOR_PARAMETERS, check_settings, is_layer, preset_values
 from vaehelpers.thresholds.base import Threshold
 
@@ -114,8 +115,10 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
                 "alarm_line": detector.alarm_line_ and detector.alarm_line_.to_dict(),
+                "trailing_line": detector.trailing_line_ and detector.trailing_line_.to_dict(),
                 "trailing_threshold": detector.trailing_threshold_ and detector.trailing_threshold_.to_dict(),
                 "gap_limit": _limit_to_json(detector.gap_limit_),
+                "seen": detector.seen_ and detector.seen_.to_dict(),
                 "calibration": {**detector.calibration_, "scores": _thin(detector.calibration_scores_)},
                 "training": {**detector.training_, "history": detector.history_.to_dict(orient="list")},
                 "collapse": detector.collapse_,
@@ -231,9 +234,12 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
         detector._latent = LatentDistance(mean, precision)
     line = None if made == 1 else read.take("alarm_line")
     detector.alarm_line_ = line and AlarmLine.from_dict(line)
+    stream_line = read.data.get("trailing_line")
+    detector.trailing_line_ = stream_line and AlarmLine.from_dict(stream_line)
     trailing = read.data.get("trailing_threshold")
     detector.trailing_threshold_ = trailing and Threshold.from_dict(trailing)
     detector.gap_limit_ = _limit_from_json(read.data.get("gap_limit"))
+    detector.seen_ = Seen.from_dict(read.data.get("seen"), n)
     calibration = dict(read.mapping("calibration"))
     detector.calibration_scores_ = np.asarray(calibration.pop("scores"), float)
     if not len(detector.calibration_scores_) or not np.isfinite(detector.calibration_scores_).all():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.common.temporary import temporary_folder
 from vaehelpers.data.series import Series, gap_bound
 
 BIG = 100_000_000
@@ -40,6 +40,7 @@ class Spool:
 
     Examples
     --------
+    >>> import tempfile
     >>> with Spool(tempfile.gettempdir()) as spool:
     ...     for part in (Series([1.0, 2.0], times=[0, 1]), Series([float("nan"), 4.0], times=[5, 6])):
     ...         spool.append(part)
@@ -53,19 +54,20 @@ class Spool:
         self.notes: list[str] = []
         self.missing = 0
         self._folder = Path(folder)
-        self._place: tempfile.TemporaryDirectory[str] | None = None
+        self._place = contextlib.ExitStack()
         self._files: dict[str, BinaryIO] = {}
         self._time_name: str | None = None
-        self._has_times = self._dates = self._zoned = False
+        self._has_times = self._dates = False
+        self._zone: Any = None
         self.exact = False  # whether a value needs double precision
         self._time_type: np.dtype[Any] = np.dtype(np.int64)
         self._finest: tuple[int, int] = (-1, 0)  # how fine the finest time is, and one such
 
     def __enter__(self) -> Spool:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._place = tempfile.TemporaryDirectory(prefix=".vaehelpers-", dir=self._folder)
+        place = self._place.enter_context(temporary_folder(self._folder))
         for name in ("values", "times"):
-            self._files[name] = open(Path(self._place.name, name), "w+b")
+            self._files[name] = open(place / name, "w+b")
         return self
 
     def __exit__(
@@ -74,8 +76,7 @@ class Spool:
         for file in self._files.values():
             with contextlib.suppress(OSError):
                 file.close()
-        if self._place is not None:
-            self._place.cleanup()
+        self._place.close()
 
     @property
     def n_features(self) -> int:
@@ -130,7 +131,7 @@ class Spool:
 
     def _moments(self, times: pd.DatetimeIndex | NDArray[Any]) -> NDArray[Any]:
         if isinstance(times, pd.DatetimeIndex):
-            self._dates, self._zoned = True, times.tz is not None
+            self._dates, self._zone = True, times.tz
             moments = times.asi8
             self._note_finest(moments)
             return moments
@@ -178,9 +179,7 @@ class Spool:
         """Return rows `first` to `last` (exclusive) as a series, with their times."""
         times: Any = None
         if self._has_times:
-            times = self._read("times", first, last, self._time_type, 1)[:, 0]
-            if self._dates:
-                times = pd.DatetimeIndex(times, tz="UTC") if self._zoned else pd.DatetimeIndex(times)
+            times = self._as_times(self._read("times", first, last, self._time_type, 1)[:, 0])
         given = self._given(first, last)
         return Series(
             given.astype(np.float32),
@@ -189,6 +188,15 @@ class Spool:
             time_name=self._time_name,
             given_values=given if self.exact else None,
         )
+
+    def times(self) -> pd.DatetimeIndex | NDArray[Any] | None:
+        """Return the times of all rows, or None."""
+        return self._as_times(self._read("times", 0, self.n, self._time_type, 1)[:, 0]) if self._has_times else None
+
+    def _as_times(self, moments: NDArray[Any]) -> pd.DatetimeIndex | NDArray[Any]:
+        if not self._dates:
+            return moments
+        return pd.DatetimeIndex(moments, tz="UTC").tz_convert(self._zone) if self._zone else pd.DatetimeIndex(moments)
 
     def as_text(self, times: pd.DatetimeIndex) -> NDArray[Any]:
         """Write dates as they are written in a table of the whole: midnights and fractions alike in every part."""

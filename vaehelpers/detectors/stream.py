@@ -29,12 +29,14 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
+from vaehelpers.detectors.base import Prepared
 from vaehelpers.detectors.saved import plain_settings
+from vaehelpers.detectors.stream_alarms import StreamAlarms, StreamEvent
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import fill_behind, smooth
 
-FORMAT = 1
+FORMAT = 2
 """Version of the saved state; a newer one is refused."""
 
 
@@ -65,6 +67,9 @@ class StreamPoint:
     p_value : float
         Share of normal rows that score at least as high, by the calibration. NaN where there is no score.
     flag : bool
+    event : StreamEvent or None
+        The incident that is going on, or that has just ended. None without a trailing alarm line that promises
+        something; `flag` is then the threshold's.
     note : str
         Empty for a row that was scored. "warming up": fewer rows than a window since the start or a gap. "gap": the
         first row after one. "missing": no value, or too many missing in the window. "late" and "repeated": not newer
@@ -77,6 +82,7 @@ class StreamPoint:
     p_value: float
     flag: bool
     note: str = ""
+    event: StreamEvent | None = None
 
 
 class StreamingDetector:
@@ -139,6 +145,12 @@ class StreamingDetector:
         self.rows = 0
         self._times: str | None = None
         self._last: int | float | None = None
+        line = detector.trailing_line_
+        self._alarms = None if line is None or line.status == "no promise" else StreamAlarms(line)
+        if self._alarms is None:
+            self.notes.append(
+                "no trailing alarm line promises anything, so that rows are flagged one by one by the row threshold"
+            )
         self._clear()
 
     def _clear(self) -> None:
@@ -192,10 +204,14 @@ class StreamingDetector:
         if after_gap:
             self._clear()
         window, before = self._moved(values)
-        point = math.nan
+        point = error = math.nan
         if len(window) == self.detector.timesteps_:
             first = self.rows - self.detector.timesteps_ + 1
-            point = float(_points(self.detector, window, None, before, first_row=first)[-1])
+            prepared = _prepared(self.detector, window, None, before, first_row=first)
+            if len(prepared.starts):
+                point = float(self.detector.points(prepared, aggregate="trailing")[-1])
+                if self._alarms is not None:
+                    error = self.detector.last_error(prepared)
         # nothing of the stream changes before this line, so that an error or Ctrl-C above leaves it whole
         self._window, self._before, self._times, self._last = window, before, times, moment
         self._points.append(point)
@@ -206,7 +222,10 @@ class StreamingDetector:
             score = float(recent[~np.isnan(recent)].mean())
             p_value = max(float(self.threshold_.p_values([score])[0]), self._floor)
             flag = self.threshold_.update(score)
-        return StreamPoint(shown, value, score, p_value, flag, self._note(after_gap, point))
+        event = None
+        if self._alarms is not None:
+            flag, event = self._alarms.update(error, point, shown, gap=after_gap)
+        return StreamPoint(shown, value, score, p_value, flag, self._note(after_gap, point), event)
 
     def _moved(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The window with one row more, and what was last seen ahead of it."""
@@ -266,6 +285,7 @@ class StreamingDetector:
             "points": _to_json(np.asarray(self._points, float)),
             "threshold": self.threshold_.to_dict() if self._own else None,
             "floor": self._floor,
+            "alarms": self._alarms and self._alarms.state(),
             "notes": self.notes,
         }
 
@@ -316,6 +336,8 @@ class StreamingDetector:
             if np.isinf(stream._window).any() or np.isinf(points).any():
                 raise ValueError("a number is infinite")
             stream._points.extend(points.tolist())
+            if stream._alarms is not None and state.get("alarms") is not None:  # format 1 had none
+                stream._alarms.restore(state["alarms"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"the state of the stream is damaged ({error}); start without it") from error
         return stream
@@ -481,12 +503,24 @@ def _points(
     progress: Progress = quiet,
 ) -> NDArray[np.float64]:
     """Score of each row in the window that ends with it, before smoothing; missing values are filled from behind."""
-    last_seen = None if before is None else detector.scale(before[None])[0][0]
-    fill = functools.partial(fill_behind, gaps=gaps, before=last_seen)
-    prepared = detector.prepare(values, gaps=gaps, fill=fill, first_row=first_row)
+    prepared = _prepared(detector, values, gaps, before, first_row=first_row)
     if not len(prepared.starts):
         return np.full(len(values), np.nan)
     return detector.points(prepared, aggregate="trailing", progress=progress)
+
+
+def _prepared(
+    detector: Detector,
+    values: NDArray[Any],
+    gaps: NDArray[Any] | None,
+    before: NDArray[Any] | None,
+    *,
+    first_row: int = 0,
+) -> Prepared:
+    """Rows as the detector sees them, missing values filled from behind."""
+    last_seen = None if before is None else detector.scale(before[None])[0][0]
+    fill = functools.partial(fill_behind, gaps=gaps, before=last_seen)
+    return detector.prepare(values, gaps=gaps, fill=fill, first_row=first_row)
 
 
 def _threshold(detector: Detector, gap_limit: GapLimit, calibration: Any, notes: list[str]) -> tuple[Threshold, float]:

@@ -50,3 +50,21 @@ def scores_frame(data: Series, scores: np.ndarray, p_values: np.ndarray, flags: 
         frame[name] = values[:, position]
     frame |= {"score": scores, "p_value": p_values, "flag": np.asarray(flags).astype(np.int8)}
     return pd.DataFrame(frame)
+
+
+def events_frame(found: pd.DataFrame) -> pd.DataFrame:
+    """Events as events.csv has them, the most severe first.
+
+    Parameters
+    ----------
+    found : DataFrame
+        `Explanation.events`.
+
+    Returns
+    -------
+    DataFrame
+        start, end, peak, severity, at_least, score, kind, p_value, n_points, contributed.
+    """
+    by = "severity" if found["severity"].notna().any() else "score"
+    held = ["start", "end", "peak", "severity", "at_least", "score", "kind", "p_value", "n_points", "contributed"]
+    return found.sort_values(by, ascending=False, kind="stable")[held].reset_index(drop=True)

@@ -13,14 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vaehelpers.alarms import AlarmLine, calibrate, scale_reach
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.base import BaseDetector, Prepared, _scales_of
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
+from vaehelpers.detectors.stream_alarms import without_few
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
 from vaehelpers.model.scores import SeriesScores, encode_series, score_series
@@ -99,8 +102,12 @@ class Detector(BaseDetector):
         What incidents are judged by, with its promise, or the reason why it makes none.
     trailing_threshold_ : Threshold or None
         Fitted on the trailing scores of the same rows: for streams, where a row knows nothing of later ones.
+    trailing_line_ : AlarmLine or None
+        The line that streams raise alarms by, drawn on trailing scores as well.
     gap_limit_ : Timedelta, float or None
         Longer intervals between rows are gaps; from the training part's times, see `Series.gap_limit`.
+    seen_ : Seen or None
+        Range and sampling of the training part; None in detectors saved by versions before 1.1.
     history_ : DataFrame
         One row per evaluation of the training.
     collapse_ : dict
@@ -222,6 +229,7 @@ class Detector(BaseDetector):
         many = DETECTOR_PARAMETERS["steps"].check(max(1, self.settings_["steps"] // 4) if steps is None else steps)
         self.settings_ = {**self.settings_, "contamination": max(0.05, self.settings_["contamination"])}
         self.notes_ = []
+        self.seen_ = Seen.of(given)
         self._promise_ = self._promise(given)
         self._draw_alarm_line(self._time_scales(prepared, progress), self._promise_)
         starts = self._calm(prepared, given)
@@ -243,7 +251,7 @@ class Detector(BaseDetector):
         starts = prepared.starts
         if not self._promises():
             return starts
-        marks = self._marks(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
+        marks = self.marks(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
         total = np.concatenate([[0], np.cumsum(marks)])
         kept = starts[total[starts + self.timesteps_] == total[starts]]
         return kept if len(kept) >= len(starts) // 2 else starts
@@ -359,6 +367,31 @@ class Detector(BaseDetector):
                 centre = one.centre / self.n_features_in_
                 self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
 
+    def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
+        super()._finish_alarms(prepared, progress)
+        if self._own_part():
+            self._draw_trailing_line(prepared, None, None, progress)
+
+    def _draw_trailing_line(
+        self, prepared: Prepared, held_from: int | None, trained_to: int | None, progress: Progress
+    ) -> None:
+        """Draw the alarm line of streams, on trailing scores of the rows that the other line was drawn on."""
+        points = self.points(prepared, aggregate="trailing", progress=progress)
+        scales = self.errors_and_scales(prepared, points=points, trailing=True)[1]
+        trained = None
+        if held_from is not None:
+            trained = {name: values[:trained_to] for name, values in scales.items()}
+            late = np.arange(len(prepared)) >= held_from
+            scales = {name: np.where(late, values, np.nan) for name, values in scales.items()}
+        reach = {name: max(1, rows) for name, rows in scale_reach(self.timesteps_).items()}
+        self.trailing_line_: AlarmLine | None
+        try:
+            self.trailing_line_ = calibrate(
+                scales, self._promise_, reach=reach, contaminated=self.settings_["contamination"] > 0, trained=trained
+            )
+        except InputError:  # a window's length of rows less than the line of the whole had
+            self.trailing_line_ = None
+
     def _calibrate(
         self, prepared: Prepared, train_starts: NDArray[Any], ends: tuple[int, int], progress: Progress
     ) -> None:
@@ -373,6 +406,10 @@ class Detector(BaseDetector):
             self.trailing_threshold_ = make_rule(self.settings_).fit(scores)
         except InputError:  # a window's length of rows less than the threshold above had
             self.trailing_threshold_ = None
+        self.trailing_line_ = None
+        if not self._own_part():
+            held = self.calibration_["held_back"]
+            self._draw_trailing_line(prepared, ends[1] if held else None, ends[0] if held else None, progress)
 
     def _kinds(self) -> list[str]:
         return [kind.strip() for kind in self.settings_["kind"].split("+")]
@@ -427,11 +464,38 @@ class Detector(BaseDetector):
             total += self._normalisers[kind][0].transform(points)
         return total
 
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
-        parts = np.array(self._run("error", prepared, details=True, progress=progress).contributions)
+    def _row_parts(self, prepared: Prepared, **options: Any) -> NDArray[Any]:
+        """Errors of the rows themselves, per variable."""
+        parts = np.array(self._run("error", prepared, details=True, **options).contributions)
         for column, normaliser in enumerate(self._normalisers["error"]):
             parts[:, column] = normaliser.transform(parts[:, column])
-        return parts, self.points(prepared, progress=progress)
+        return parts
+
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._row_parts(prepared, progress=progress), self.points(prepared, progress=progress)
+
+    def errors_and_scales(
+        self, prepared: Prepared, *, points: NDArray[Any], trailing: bool = False
+    ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Errors of rows, summed, and the scores at the alarm line's time scales, for point scores that are known."""
+        parts = self._row_parts(prepared, aggregate="trailing" if trailing else None)
+        total, scales = _scales_of(parts, points, prepared.gaps, trailing=trailing)
+        if trailing:
+            scales = without_few(scales, {"row": total, "window": points}, prepared.gaps)
+        return total, scales
+
+    def last_error(self, prepared: Prepared) -> float:
+        """The last row's own error, summed over variables, by the window that ends with it."""
+        parts = self._row_parts(prepared, aggregate="trailing")[-1]
+        return float("nan") if np.isnan(parts).all() else float(np.nansum(parts))
+
+    def expected_of(self, prepared: Prepared) -> NDArray[Any]:
+        """The reconstruction, in the units of the series."""
+        return self.scaler_.inverse_transform(self._details(prepared, quiet)[1][0])
+
+    def contributions_of(self, prepared: Prepared) -> NDArray[Any]:
+        """What each variable adds to each row's score, shape (n, n_features)."""
+        return smooth(self._contributions(prepared)[0], self.smooth_, gaps=prepared.gaps)
 
     def _details(
         self, prepared: Prepared, progress: Progress

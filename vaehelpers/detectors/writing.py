@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 from vaehelpers.common.output import check_table_path
 from vaehelpers.common.progress import Progress, quiet
@@ -20,6 +18,7 @@ from vaehelpers.detectors.spool import Spool
 from vaehelpers.detectors.tables import scores_frame
 
 if TYPE_CHECKING:
+    from vaehelpers.detectors.outofcore import Judged
     from vaehelpers.detectors.vae import Detector
 
 
@@ -29,8 +28,9 @@ def write_scores(
     path: str | os.PathLike[str],
     *,
     rows: int = 250_000,
+    skip: int = 0,
     progress: Progress = quiet,
-) -> None:
+) -> Judged:
     """Score a spooled series and write the table that `vaehelpers score` writes, part by part, whole or not at all.
 
     Parameters
@@ -41,17 +41,20 @@ def write_scores(
         Ends in .csv, .parquet or .pq.
     rows : int, default 250,000
         Rows in memory at a time, with a window's length and the smoothing around them.
+    skip : int, default 0
+        Leading rows that are context, and not written.
     progress : Progress, optional
         Called as ``progress("scoring", rows done, n)``.
+
+    Returns
+    -------
+    Judged
+        Scores, flags and events of all rows, those that were skipped too.
 
     Raises
     ------
     InputError
         If no row can be scored.
-
-    Notes
-    -----
-    A threshold rule whose verdict depends on the rows before (``sequential``) needs all scores at once: 8 bytes a row.
 
     Examples
     --------
@@ -63,45 +66,33 @@ def write_scores(
     >>> path = Path(tempfile.mkdtemp()) / "scores.csv"
     >>> with Spool(path.parent) as spool:
     ...     spool.append(Series(wave, columns=("value",)))
-    ...     write_scores(detector, spool, path, rows=100)
+    ...     judged = write_scores(detector, spool, path, rows=100)
     >>> pd.read_csv(path).shape
     (600, 5)
     """
-    from vaehelpers.detectors.outofcore import score_parts
+    from vaehelpers.detectors.outofcore import judge_parts
 
     check_table_path(path)
-    parts = score_parts(detector, spool.values, spool.n, gaps=spool.gaps(), rows=rows, progress=progress)
-    rule = detector.threshold_
-    floor = detector.smallest_p_
-    judged: Iterator[tuple[int, NDArray[Any], NDArray[Any], NDArray[Any]]]
-    if rule.sequential:
-        scores = np.concatenate([part for _, part in parts])
-        chances, alarms = rule.p_values(scores), rule.flags(scores)
-        judged = (
-            (first, scores[first : first + rows], chances[first : first + rows], alarms[first : first + rows])
-            for first in range(0, spool.n, rows)
-        )
-    else:
-        judged = ((first, part, rule.p_values(part), rule.flags(part)) for first, part in parts)
-    any_score = False
+    judged = judge_parts(
+        detector, spool.values, spool.n, times=spool.times(), gaps=spool.gaps(), rows=rows, progress=progress
+    )
+    p_values = detector.p_values(judged.scores)  # of all rows at once: some rules remember the rows before
     with atomic_file(path) as temporary, _table_writer(temporary) as write:
-        for first, part, p_values, flags in judged:
-            any_score = any_score or bool(np.isfinite(part).any())
+        for first in range(skip, spool.n, rows):
+            part = judged.scores[first : first + rows]
             data = spool.part(first, first + len(part))
-            frame = scores_frame(data, part, np.maximum(p_values, floor), flags)
+            frame = scores_frame(
+                data, part, p_values[first : first + len(part)], judged.flags[first : first + len(part)]
+            )
             if spool.exact:  # a part may happen to need no double precision; the column has one type
                 held = frame.columns[1 : 1 + data.n_features]
                 frame[held] = frame[held].astype(np.float64)
             if data.times is None:
-                frame["time"] += first
+                frame["time"] += first - skip
             elif isinstance(data.times, pd.DatetimeIndex) and temporary.suffix.lower() == ".csv":
                 frame["time"] = spool.as_text(data.times)
             write(frame)
-        if not any_score:
-            raise InputError(
-                f"no window of {detector.timesteps_} rows is free of gaps and has at most "
-                f"{detector.settings_['max_missing']:.0%} missing values; nothing can be scored"
-            )
+    return judged
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder, check_free
 from vaehelpers.common.output import write_json
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.common.temporary import reserved, temporary_folder
 from vaehelpers.data.opening import open_series
 from vaehelpers.report.manifest import _manifest, _now, _version
 from vaehelpers.report.parameters import check_parameters, parameters, reading_choices
@@ -107,8 +107,8 @@ def report(
             raise InputError(f"the parameter {name} is set by the command itself; leave it out of --set")
     if out is not None:
         check_free(out, force=force)
-    with tempfile.TemporaryDirectory(prefix="vaehelpers-") as scratch:
-        source, file = _locate(series, Path(scratch))
+    with temporary_folder() as scratch:
+        source, file = _locate(series, scratch)
         data = open_series(
             source, time=chosen.get("time", ""), value=chosen.get("value", ""), label=chosen.get("label", ""),
             data_dir=data_dir, choices=reading_choices(chosen.get("reading", "")),
@@ -116,10 +116,10 @@ def report(
         check_length(data, chosen)
         progress("reading", 1, 1)
         folder = Path(out) if out is not None else default_folder("stdin" if series == "-" else data.name)
-        with _disk_errors(folder), atomic_folder(folder, force=force) as temporary:
+        with _disk_errors(folder), reserved(folder), atomic_folder(folder, force=force) as temporary:
             given = {"series": source, **chosen, "out": "."}
             title, head = f"{data.name}: anomaly report", _head(data, series, begin)
-            _run_notebook(given, temporary, Path(scratch), title, head, data_dir, progress)
+            _run_notebook(given, temporary, scratch, title, head, data_dir, progress)
             alarms = json.loads((temporary / "metrics.json").read_text(encoding="utf-8"))["alarms"]
             manifest = _manifest(series, file, data, given, known, command, begin, alarms)
             write_json(manifest, temporary / "manifest.json")
