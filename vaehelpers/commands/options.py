@@ -72,7 +72,10 @@ def _shaping(command: Command) -> Command:
 
 def _fitting(command: Command) -> Command:
     options = [
-        click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="How long to train."),
+        click.option(
+            "--preset", metavar="fast|accurate|lstm", default="fast", show_default=True,
+            help="Which model, and how long to train it.",
+        ),
         click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
         click.option(
             "--false-alarms", type=float, default=None, metavar="N",

@@ -27,13 +27,13 @@ from vaehelpers.alarms import (
     incident_table,
     scale_reach,
     self_check,
-    time_scales,
 )
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.alignment import align, unnamed
+from vaehelpers.detectors.calibration import error_scales, make_rule, rows_of, without_outbreaks
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.thresholds.flagged import events
@@ -224,7 +224,7 @@ class BaseDetector(BaseEstimator):
         self.notes_: list[str] = []
         self.n_features_in_ = values.shape[1]
         self.columns_ = list(given.columns)
-        if not _unnamed(given):
+        if not unnamed(given):
             self.feature_names_in_ = np.asarray(self.columns_, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
@@ -396,22 +396,7 @@ class BaseDetector(BaseEstimator):
         InputError
             If there are more, fewer or other variables than in `fit`.
         """
-        known = tuple(map(str, self.columns_))
-        if tuple(series.columns) == known:
-            return series
-        listed = f"this detector was fitted on {self.n_features_in_} ({', '.join(known)})"
-        named = hasattr(self, "feature_names_in_") and not _unnamed(series)
-        if named and set(known) <= set(series.columns):
-            return _take_columns(series, known)
-        if series.n_features != self.n_features_in_:
-            raise InputError(f"the series has {series.n_features} variables ({', '.join(series.columns)}); {listed}")
-        if named:
-            other = [name for name in series.columns if name not in known]
-            raise InputError(
-                f"the series has {', '.join(other)}, and {listed}; rename the columns, or give bare values to score by "
-                "position"
-            )
-        return series
+        return align(series, self.columns_, named=hasattr(self, "feature_names_in_"))
 
     def check_fitted(self) -> None:
         """Raise `NotFitted` (an `InputError` and scikit-learn's `NotFittedError`) before `fit`."""
@@ -479,7 +464,7 @@ class BaseDetector(BaseEstimator):
         self._check_calibrated()
         if self._promises():
             scales = self._time_scales(prepared, progress)
-            return self._marks(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
+            return rows_of(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
         scores = smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
         return self.threshold_.flags(scores).astype(np.int64)
 
@@ -529,7 +514,7 @@ class BaseDetector(BaseEstimator):
             points = self.alarm_line_.point_scores(scales).score
             check = self_check(self.alarm_line_, scales, gaps=given.gaps)
             found = self._incidents(scales, given, prepared, expected)
-            flags = self._marks(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
+            flags = rows_of(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
         found["score"] = [_highest(scores[first : last + 1]) for first, last in zip(found["first"], found["last"])]
         found["p_value"] = [_lowest(p_values[first : last + 1]) for first, last in zip(found["first"], found["last"])]
         found["contributed"] = [self._contributed(contributions[row]) for row in found["peak_row"]]
@@ -552,8 +537,7 @@ class BaseDetector(BaseEstimator):
         """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
         row_errors, windows = self._errors(prepared, progress)
         self._row_errors = row_errors
-        total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
-        return time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=prepared.gaps)
+        return error_scales(row_errors, windows, prepared.gaps)
 
     def _draw_alarm_line(
         self, scales: dict[str, NDArray[Any]], promise: Promise, trained: dict[str, NDArray[Any]] | None = None
@@ -588,13 +572,6 @@ class BaseDetector(BaseEstimator):
             times=given.times,
             gaps=given.gaps,
         )
-
-    @staticmethod
-    def _marks(found: pd.DataFrame, n: int) -> NDArray[np.bool_]:
-        marks = np.zeros(n, bool)
-        for first, last in zip(found["first"], found["last"]):
-            marks[first : last + 1] = True
-        return marks
 
     def _details(
         self, prepared: Prepared, progress: Progress
@@ -676,18 +653,6 @@ def _highest(part: NDArray[Any]) -> float:
 
 def _lowest(part: NDArray[Any]) -> float:
     return float(np.nanmin(part)) if np.isfinite(part).any() else np.nan
-
-
-def _unnamed(series: Series) -> bool:
-    """Whether the columns have the names that arrays get."""
-    n = series.n_features
-    return tuple(series.columns) == (("value",) if n == 1 else tuple(f"value_{i}" for i in range(n)))
-
-
-def _take_columns(series: Series, names: tuple[str, ...]) -> Series:
-    where = [series.columns.index(name) for name in names]
-    units = tuple(series.units[i] for i in where) if series.units else None
-    return dataclasses.replace(series, values=series.values[:, where], columns=names, units=units)
 
 
 def _give_signature(cls: type[BaseDetector]) -> None:

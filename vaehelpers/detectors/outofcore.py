@@ -76,7 +76,7 @@ def score_parts(
     for first in range(0, n, rows):
         last = min(first + rows, n)
         low, high = max(0, first - reach), min(n, last + reach)
-        values = np.asarray(read(low, high), np.float32)
+        values = np.asarray(read(low, high))
         if values.shape[1] != detector.n_features_in_:
             raise InputError(
                 f"the series has {values.shape[1]} variables; this detector was fitted on {detector.n_features_in_} "
@@ -127,7 +127,7 @@ class _Neighbours:
         """Find the first value after `high` of the columns that are missing there."""
         at = high
         while at < self.n and np.isnan(self.right[0][absent]).any():
-            block = np.asarray(self.read(at, min(at + self.rows, self.n)), np.float32)
+            block = np.asarray(self.read(at, min(at + self.rows, self.n)))
             for column in np.flatnonzero(absent & np.isnan(self.right[0])):
                 seen = np.flatnonzero(~np.isnan(block[:, column]))
                 if len(seen):

@@ -40,7 +40,7 @@ FORMAT = 2
 _MOST_WEIGHTS = 200_000_000  # numbers; a changed size in detector.json must not fill the memory
 _MOST_VALUES = 50_000_000  # of a window, timesteps * n_features
 _OWN = "own:"  # ahead of the class of a layer that is not of this package
-_RECURRENT = {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU", "conv": "convolutional"}
+_BLOCKS = {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU", "conv": "convolutional", "mixed": "dense"}
 
 
 def model_name(settings: Mapping[str, Any]) -> str:
@@ -63,11 +63,13 @@ def model_name(settings: Mapping[str, Any]) -> str:
     'LSTM-VAE'
     >>> model_name({"encoder": "dense", "decoder": "state"})
     'dense-to-LSTM VAE'
+    >>> model_name({"encoder": "mixed", "decoder": "mixed"})
+    'dense VAE'
     """
     front, back = (type(one).__name__ if is_layer(one) else one for one in (settings["encoder"], settings["decoder"]))
-    front = _RECURRENT.get(front, front)
+    front = _BLOCKS.get(front, front)
     if back in DECODERS:
-        back = "dense" if back == "dense" else "LSTM"
+        back = "dense" if back in ("dense", "mixed") else "LSTM"
     if front == back:
         return "dense VAE" if front == "dense" else f"{front}-VAE"
     return f"{front}-to-{back} VAE"

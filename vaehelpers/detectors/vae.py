@@ -20,7 +20,7 @@ from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
 from vaehelpers.detectors.base import BaseDetector, Prepared
 from vaehelpers.detectors.calibration import make_rule, without_outbreaks
-from vaehelpers.detectors.settings import PRESET, PRESETS, VAE, preset_values
+from vaehelpers.detectors.settings import MANY, MANY_BATCH, PRESET, PRESETS, VAE, preset_values
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
 from vaehelpers.model.scores import SeriesScores, encode_series, score_series
@@ -36,18 +36,23 @@ class Detector(BaseDetector):
 
     Parameters
     ----------
-    preset : {"fast", "accurate"}, default "fast"
-        Sets latent_dim, units, encoder, decoder, steps, batch_size and learning_rate where they are not given.
+    preset : {"fast", "accurate", "lstm"}, default "fast"
+        Sets latent_dim, units, encoder, decoder, patch, steps, batch_size and learning_rate where they are not given.
+        "lstm" is the recurrent one; docs/tuning.md says what it finds and costs.
     latent_dim : int, default 8
     units : int or tuple of int, default (128, 128)
-    encoder : {"lstm", "bilstm", "gru", "conv", "dense"} or keras.layers.Layer, default "dense"
-    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"} or keras.layers.Layer, default "dense"
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense", "mixed"} or keras.layers.Layer, default "dense"
+    decoder : str or keras.layers.Layer, default "dense"
+        "repeat", "state", "repeat+state", "feedback", "unfold", "dense" or "mixed".
         Layers of your own are built anew from their configuration for each fit; see `vaehelpers.model.LSTMVAE` for the
         shapes, and `load` for what a saved detector needs.
     likelihood : str, default "gaussian"
     linear_path : bool, default True
     patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
+    mix_variables : bool, default True
+        For series of more than 16 variables, dense blocks become "mixed" ones, and a step has at most 32 windows:
+        half of the seconds, and no worse. `notes_` says so. False leaves blocks and batch_size as they are.
     steps : int, default 3000
         Counts both parts of the training, see `refit`.
     batch_size : int, default 128
@@ -147,6 +152,7 @@ class Detector(BaseDetector):
 
     def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         settings, n, timesteps = self.settings_, len(values), self.timesteps_
+        self._adapt_to_many(settings)
         fit_end, val_end = self._split(n)
         self.scaler_ = Scaler().fit(values[:fit_end])
         prepared = self.prepare(values, gaps=given.gaps, times=given.times)
@@ -175,6 +181,23 @@ class Detector(BaseDetector):
             self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
             self._measure_latent(prepared.scaled, everything)
         self._finish_alarms(prepared, progress)
+
+    def _adapt_to_many(self, settings: dict[str, Any]) -> None:
+        """For many variables: blocks that mix the variables of a row first, and fewer windows a step."""
+        if self.n_features_in_ <= MANY or not settings["mix_variables"]:
+            return
+        changed: dict[str, Any] = {}
+        if settings["patch"] == 1:
+            changed = {block: "mixed" for block in ("encoder", "decoder") if settings[block] == "dense"}
+        if settings["batch_size"] > MANY_BATCH:
+            changed["batch_size"] = MANY_BATCH
+        settings.update(changed)
+        if changed:
+            said = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+            self.notes_.append(
+                f"{self.n_features_in_} variables are more than {MANY}, so the fit used {said}; mix_variables=False "
+                "leaves them as they were."
+            )
 
     def _train(
         self,
@@ -387,6 +410,29 @@ class Detector(BaseDetector):
         """
         self.check_fitted()
         return saved.save(self, folder, force=force)
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the detector as one ONNX file, which scores without TensorFlow; see `OnnxScorer`, which reads it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends in .onnx. Appears when it is whole; an existing file is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the detector is not fitted, its score samples the latent, a block has no ONNX form (the feedback
+            decoder, a layer of your own), or the package onnx is missing.
+        """
+        from vaehelpers.detectors.onnx_export import export_onnx
+
+        return export_onnx(self, path)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Detector:
