@@ -19,13 +19,9 @@ class Digits:
 
     Examples
     --------
-    >>> digits = Digits()
-    >>> for part in (np.arange(3.0), 1.7e9 + np.arange(3.0)):
-    ...     digits.add(part)
-    ...     digits.double
+    >>> Digits().add(np.arange(3.0)).double
     False
-    False
-    >>> Digits().add(1.7e9 + np.arange(3.0)).double
+    >>> Digits().add(1.7e9 + np.arange(3.0)).add(1.7e9 + np.arange(5.0)).double
     True
     """
 
@@ -41,16 +37,17 @@ class Digits:
         mean = np.where(seen, rows, 0.0).sum(axis=0) / np.maximum(count, 1)
         squares = np.where(seen, rows - mean, 0.0)
         squares = (squares * squares).sum(axis=0)
-        largest = np.where(seen, np.abs(rows), 0.0).max(axis=0, initial=0.0)
+        low = np.where(seen, rows, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(seen, rows, -np.inf).max(axis=0, initial=-np.inf)
         if self._count is None:
-            self._count, self._mean, self._squares, self._largest = count, mean, squares, largest
+            self._count, self._mean, self._squares, self._low, self._high = count, mean, squares, low, high
             return self
         total = np.maximum(self._count + count, 1)
         away = mean - self._mean
         self._squares = self._squares + squares + away**2 * self._count * count / total
         self._mean = self._mean + away * count / total
         self._count = self._count + count
-        self._largest = np.maximum(self._largest, largest)
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
         return self
 
     @property
@@ -59,10 +56,10 @@ class Digits:
         if self._count is None:
             return False
         limit = np.finfo(np.float32).max
-        gap = np.spacing(np.minimum(self._largest, limit).astype(np.float32)).astype(np.float64)
+        largest = np.maximum(-self._low, self._high)
+        gap = np.spacing(np.clip(largest, 0.0, limit).astype(np.float32)).astype(np.float64)
         spread = np.sqrt(self._squares / np.maximum(self._count, 1))
-        varies = spread > 1e-15 * self._largest
-        return bool(np.any(varies & (self._largest <= limit) & (gap > _LEAST * spread)))
+        return bool(np.any((self._low < self._high) & (largest <= limit) & (gap > _LEAST * spread)))
 
 
 def narrow(values: ArrayLike) -> NDArray[np.float32] | NDArray[np.float64]:
