@@ -522,6 +522,20 @@ def test_few_or_equal_differences():
 # ------------------------------------------------------------------------------------------------- published, bench.md
 
 
+def test_a_variant_is_its_baseline_with_another_setting(folder):
+    series = files._read(str(files.tsb_ad_files(folder)[0]))
+    found = evaluating.evaluate_series(series, "kmeans100")
+    plain, own = methods._make("kmeans", "fast", 0, {}), methods._make("kmeans100@7", "fast", 0, {})
+    assert (plain.timesteps, own.timesteps, own.smooth) == (None, 100, 7)
+    assert methods._make("pca16", "fast", 0, {}).n_components == 16
+    bare = dataclasses.replace(series, labels=None)
+    own = methods._make("kmeans100", "fast", 0, {}).fit(bare.slice(0, series.train_rows))
+    expected = metrics.vus_pr(series.labels, own.decision_function(bare), found["window"])
+    assert found["vus_pr"] == pytest.approx(expected)
+    listed = methods.default_methods()
+    assert listed.index("pca16") == listed.index("pca") + 1
+
+
 def test_published_figures_as_the_benchmark_has_them(folder, tmp_path):
     names = [path.name for path in files.tsb_ad_files(folder)]
     table = pd.DataFrame(

@@ -96,6 +96,27 @@ def test_scores_agree_across_gaps_and_for_tables(fitted, scorer):
     np.testing.assert_array_equal(scorer.decision_function(table), scorer.decision_function(odd()[:, 0]))
 
 
+def test_columns_are_found_by_name(tmp_path):
+    detector = Detector(**{**QUICK, "steps": 2}).fit(pd.DataFrame(normal(features=2), columns=["flow", "heat"]))
+    scorer = export(detector, tmp_path)
+    turned = pd.DataFrame(odd(2)[:, ::-1], columns=["heat", "flow"])
+    np.testing.assert_array_equal(scorer.decision_function(turned), scorer.decision_function(odd(2)))
+    with pytest.raises(InputError, match="the series has wind, and this detector was fitted on 2"):
+        scorer.decision_function(turned.rename(columns={"heat": "wind"}))
+
+
+def test_rows_are_flagged_as_by_the_detector_with_a_promise_and_without(tmp_path):
+    """Incidents where the calibration is long enough for the promise, the plain threshold where it is not."""
+    promising = Detector(**{**QUICK, "timesteps": 16, "false_alarms": 20.0}).fit(normal(6_000))
+    short = Detector(**QUICK, hold_back=0.0).fit(normal(300))
+    for detector, status in ((promising, True), (short, False)):
+        line = detector.alarm_line_
+        assert (line is not None and line.status != "no promise") is status
+        found = export(detector, tmp_path).predict(odd())
+        np.testing.assert_array_equal(found, detector.predict(odd()))
+        assert found[500:530].any()
+
+
 def test_scores_depend_on_neither_threads_nor_batches(fitted, scorer, tmp_path):
     path = fitted.export(tmp_path / "again.onnx")
     for options in ({"threads": 1, "batch_size": 7}, {"threads": 3, "batch_size": 64}):
