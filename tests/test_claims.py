@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import runpy
 import shlex
 import tomllib
 from pathlib import Path
@@ -89,6 +90,13 @@ def test_tables_of_means_follow_from_the_rows():
         table = pd.read_csv(ROOT / f"docs/results/{folder}/means.csv").query("kind != 'published'")
         listed = table.set_index("method")["vus_pr"]
         pd.testing.assert_series_equal(listed, means(folder)[listed.index], check_names=False, atol=1.1e-3)
+
+
+def test_lstm_or_dense_follows_from_the_rows():
+    made = runpy.run_path(str(ROOT / "docs/make_recurrence.py"))
+    text = text_of(ROOT / "docs/tuning.md")
+    for table in made["tables"](made["results"]()):
+        assert table in text
 
 
 # -- speed ---------------------------------------------------------------------------------------------------------
