@@ -79,6 +79,7 @@ def tables(rows: pd.DataFrame) -> tuple[str, str]:
 
 
 def draw(scores: pd.DataFrame, path: Path) -> None:
+    """Draw the methods of `MARKS` on each series."""
     from vaehelpers.plots import new_axes
 
     figure, ax = new_axes(1)
