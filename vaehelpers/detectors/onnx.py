@@ -77,7 +77,7 @@ class OnnxScorer:
     >>> OnnxScorer("no/such.onnx")
     Traceback (most recent call last):
     ...
-    vaehelpers.errors.InputError: no/such.onnx does not exist; name a file that Detector.export wrote
+    vaehelpers.InputError: no/such.onnx does not exist; name a file that Detector.export wrote
     """
 
     def __init__(

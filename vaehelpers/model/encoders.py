@@ -191,7 +191,7 @@ class MixedEncoder(DenseEncoder):
     >>> import numpy as np
     >>> encoder = MixedEncoder(units=(8, 4))
     >>> encoder(np.zeros((2, 10, 40), "float32")).shape, encoder.count_params()      # dense: 3,244
-    (TensorShape([2, 4]), 1012)
+    (TensorShape([2, 4]), 1004)
     """
 
     name_ = "mixed"
