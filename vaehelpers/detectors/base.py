@@ -270,7 +270,7 @@ class BaseDetector(BaseEstimator):
         if not len(part):
             part, held_back = train_starts, False
         chosen = prepared.at(part)
-        scores = smooth(self.points(chosen, progress=progress), self.smooth_, gaps=prepared.gaps)
+        scores = self._scores(chosen, progress)
         if held_back:
             scores[:val_end] = np.nan
         self._calibration_rows = np.flatnonzero(np.isfinite(scores))
@@ -429,6 +429,10 @@ class BaseDetector(BaseEstimator):
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         raise NotImplementedError
 
+    def _scores(self, prepared: Prepared, progress: Progress) -> NDArray[np.float64]:
+        """Scores of rows as they rank: smoothed points, (n,)."""
+        return smooth(self.points(prepared, progress=progress), self.smooth_, gaps=prepared.gaps)
+
     def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
         """Score every row; higher is more anomalous.
 
@@ -447,8 +451,7 @@ class BaseDetector(BaseEstimator):
         InputError
             If the detector is not fitted, or the series does not fit it.
         """
-        given, prepared = self._ready(series)
-        return smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
+        return self._scores(self._ready(series)[1], progress)
 
     def score_samples(self, series: Any) -> NDArray[np.float64]:
         """Return `decision_function` with scikit-learn's sign: higher is more normal, shape (n,)."""
@@ -465,8 +468,7 @@ class BaseDetector(BaseEstimator):
         if self._promises():
             scales = self._time_scales(prepared, progress)
             return rows_of(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
-        scores = smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
-        return self.threshold_.flags(scores).astype(np.int64)
+        return self.threshold_.flags(self._scores(prepared, progress)).astype(np.int64)
 
     def fit_predict(self, series: Any, y: Any = None) -> NDArray[np.int64]:
         """Fit on a series and return `predict` of the same series, shape (n,)."""
@@ -498,8 +500,7 @@ class BaseDetector(BaseEstimator):
         Explanation
         """
         given, prepared = self._ready(series)
-        contributions, bands = self._details(prepared, progress)
-        contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
+        contributions, bands = self._smoothed_details(prepared, progress)
         scores = contributions.sum(axis=1)
         self._check_calibrated()
         p_values = self.p_values(scores)
@@ -572,6 +573,13 @@ class BaseDetector(BaseEstimator):
             times=given.times,
             gaps=given.gaps,
         )
+
+    def _smoothed_details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """What `_details` gives, its contributions smoothed so that their sum is the score."""
+        contributions, bands = self._details(prepared, progress)
+        return smooth(contributions, self.smooth_, gaps=prepared.gaps), bands
 
     def _details(
         self, prepared: Prepared, progress: Progress

@@ -66,6 +66,8 @@ def export_onnx(detector: Detector, path: str | os.PathLike[str]) -> Path:
     strange = [kind for kind in kinds if kind not in _KINDS]
     if strange:
         raise InputError(f"the score {strange[0]!r} has no ONNX form; fit with kind='window_error' or 'error', or both")
+    if detector.settings_["scales"] != "window":
+        raise InputError(f"scales={detector.settings_['scales']!r} has no ONNX form; fit with scales='window'")
     model = build_graph(detector.model_, load_package("onnx"), {KEY: json.dumps(_about(detector, kinds))})
     with atomic_file(file) as temporary:
         temporary.write_bytes(model.SerializeToString())

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.detectors.vae import Detector
-from vaehelpers.windows import fill_between, smooth
+from vaehelpers.windows import fill_between
 
 
 def score_parts(
@@ -88,7 +88,7 @@ def score_parts(
         prepared = detector.prepare(values, gaps=inner, fill=fill, first_row=low)
         scores = np.full(len(values), np.nan)
         if len(prepared.starts):
-            scores = smooth(detector.points(prepared), detector.smooth_, gaps=inner)
+            scores = detector._scores(prepared, quiet)
         progress("scoring", last, n)
         yield first, scores[first - low : last - low]
 

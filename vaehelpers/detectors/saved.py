@@ -112,6 +112,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                     kind: [dataclasses.asdict(one) for one in several]
                     for kind, several in detector._normalisers.items()
                 },
+                "row_factor": detector._row_factor,
                 "latent": None
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
@@ -222,6 +223,7 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
             Normaliser(one.number("centre"), one.number("spread", low=1e-30)) for one in several
         ]
     scales.done()
+    detector._row_factor = read.number("row_factor", low=0.0) if "row_factor" in read.data else 0.0
     detector._latent = None
     latent = read.take("latent")
     if latent is not None:

@@ -44,7 +44,7 @@ _YEAR_FIRST = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}(T\d|$)")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-_UNUSED = ("threshold", "preset", "mix_variables")  # settings that no trailing score depends on
+_UNUSED = ("threshold", "preset", "mix_variables", "scales")  # settings that no trailing score depends on
 
 
 GapLimit = pd.Timedelta | float | str | None
