@@ -91,9 +91,9 @@ format: setup  ## Format code and notebooks
 	$(BIN)/ruff format .
 
 lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --group test --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --extra onnx --group test --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade -o requirements.lock
-	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --group test --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra notebooks --extra fleet --extra docs --extra baselines --extra excel --extra onnx --group test --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate -c requirements.lock -o constraints.txt
 
 clean:  ## Remove the environment and everything built

@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import re
+import runpy
 import shlex
 import tomllib
 from pathlib import Path
@@ -139,6 +140,13 @@ def test_what_is_said_of_nab_is_in_the_table():
     row = row_of(ROOT / "README.md", "false alarms realised on NAB")
     assert f"{ours['false per 10,000 rows']} per 10,000 rows; {shares['precision']} of {ours['events']} events" in row
     assert f"{shares['windows hit']} of 116 windows" in row
+
+
+def test_lstm_or_dense_follows_from_the_rows():
+    made = runpy.run_path(str(ROOT / "docs/make_recurrence.py"))
+    text = text_of(ROOT / "docs/tuning.md")
+    for table in made["tables"](made["results"]()):
+        assert table in text
 
 
 # -- speed ---------------------------------------------------------------------------------------------------------

@@ -522,6 +522,20 @@ def test_few_or_equal_differences():
 # ------------------------------------------------------------------------------------------------- published, bench.md
 
 
+def test_a_variant_is_its_baseline_with_another_setting(folder):
+    series = files._read(str(files.tsb_ad_files(folder)[0]))
+    found = evaluating.evaluate_series(series, "kmeans100")
+    plain, own = methods._make("kmeans", "fast", 0, {}), methods._make("kmeans100@7", "fast", 0, {})
+    assert (plain.timesteps, own.timesteps, own.smooth) == (None, 100, 7)
+    assert methods._make("pca16", "fast", 0, {}).n_components == 16
+    bare = dataclasses.replace(series, labels=None)
+    own = methods._make("kmeans100", "fast", 0, {}).fit(bare.slice(0, series.train_rows))
+    expected = metrics.vus_pr(series.labels, own.decision_function(bare), found["window"])
+    assert found["vus_pr"] == pytest.approx(expected)
+    listed = methods.default_methods()
+    assert listed.index("pca16") == listed.index("pca") + 1
+
+
 def test_published_figures_as_the_benchmark_has_them(folder, tmp_path):
     names = [path.name for path in files.tsb_ad_files(folder)]
     table = pd.DataFrame(
@@ -535,6 +549,12 @@ def test_published_figures_as_the_benchmark_has_them(folder, tmp_path):
     assert found.means.loc["POLY", "vus_pr"] == pytest.approx(0.85)
     assert found.means.loc[["POLY", "Donut"], "files"].to_list() == [2, 1]
     assert "2 of 3 series have published figures" in found.notes
+    newer = table[["file"]].assign(Donut=[0.5, None, 0.5], Tremor=[0.7, 0.7, 0.7])
+    newer.to_csv(tmp_path / "newer.csv", index=False)
+    both = (tmp_path / "published.csv", tmp_path / "newer.csv")
+    found = bench.bench(folder, tmp_path / "out", methods=CHEAP, published=both, jobs=0)
+    published = found.means[found.means["kind"] == "published"]["vus_pr"]
+    assert published.round(2).to_dict() == {"POLY": 0.85, "Tremor": 0.7, "Donut": 0.5}
     table["file"] = [f"{k}_else_tr_5_1st_9.csv" for k in range(3)]
     table.to_csv(tmp_path / "published.csv", index=False)
     with pytest.raises(InputError, match=r"names 3 files and .* holds 3, and none is in both"):

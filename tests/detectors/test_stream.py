@@ -275,7 +275,7 @@ def test_rows_come_in_many_forms(three):
     forms = [row, pd.Series(row), [0.1, 0.2, None], np.array([0.1, 0.2, np.nan]), (0.1, 0.2, float("nan"))]
     for form in forms:
         point = StreamingDetector(three).update(form)
-        np.testing.assert_array_equal(point.value, np.array([0.1, 0.2, np.nan], "f4"))
+        np.testing.assert_array_equal(point.value, np.array([0.1, 0.2, np.nan]))
 
 
 def test_an_anomaly_is_flagged_soon(one):

@@ -389,6 +389,37 @@ def test_feedback_cell_config_round_trip_and_options():
     assert FeedbackDecoder.from_config(decoder.get_config()).final_teacher_forcing == 0.3
 
 
+def test_unfold_decoder_by_hand():
+    decoder = decoder_of("unfold", features=2, units=(4,))
+    z = some(3, 5)
+    decoder(z)
+    shake(decoder)
+    first, unfold, lstm, head = (
+        layer.get_weights() for layer in (decoder.first, decoder.unfold, *decoder.stack, decoder.head)
+    )
+    assert (first[0].shape, unfold[0].shape, head[0].shape) == ((5, 8), (8, T * 2), (4 + 2, 2))
+    hidden = np.tanh(z @ first[0] + first[1])
+    vectors = np.tanh(hidden @ unfold[0] + unfold[1]).reshape(3, T, 2)
+    h = c = np.zeros((3, 4))
+    for step in range(T):
+        h, c = lstm_step(vectors[:, step], h, c, *lstm)
+        expected = np.concatenate([h, vectors[:, step]], axis=1) @ head[0] + head[1]
+        np.testing.assert_allclose(decoder(z)[:, step], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_mixed_blocks_by_hand():
+    encoder, decoder = make_encoder("mixed", units=(4,)), decoder_of("mixed", features=3, units=(4,))
+    x, z = some(5, T, 3), some(5, 2)
+    for block, read in ((encoder, x), (decoder, z)):
+        block(read)
+        shake(block)
+    mix, (kernel, bias) = encoder.mix.get_weights()[0], encoder.stack[0].get_weights()
+    np.testing.assert_allclose(encoder(x), np.tanh((x @ mix).reshape(5, -1) @ kernel + bias), rtol=1e-4, atol=1e-5)
+    inner, unfold, head = (layer.get_weights() for layer in (*decoder.stack, decoder.unfold, decoder.head))
+    rows = (np.tanh(z @ inner[0] + inner[1]) @ unfold[0] + unfold[1]).reshape(5, T, 8)
+    np.testing.assert_allclose(decoder(z), rows @ head[0] + head[1], rtol=1e-4, atol=1e-5)
+
+
 def test_a_layer_of_ones_own_passes_through():
     own = keras.layers.Dense(3)
     assert make_encoder(own, units=(1,)) is own

@@ -35,7 +35,7 @@ def evaluate_series(
         With labels and a train part, such as `vaehelpers.data.read_tsb_ad` reads. The method sees no label.
     method : str
         See `check_methods`.
-    preset : {"fast", "accurate"}, default "fast"
+    preset : {"fast", "accurate", "lstm"}, default "fast"
         What ``"vae"`` means.
     seed : int, default 0
     settings : mapping, optional

@@ -10,6 +10,12 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.detectors.baselines import BASELINES, make_baseline
 from vaehelpers.detectors.settings import PRESETS
 
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pca16": ("pca", {"n_components": 16}),
+    "kmeans100": ("kmeans", {"timesteps": 100}),
+}
+"""Baselines with a second setting of their own, since neither is the better one everywhere: name, parameters."""
+
 
 def check_methods(methods: Iterable[str]) -> list[str]:
     """Check the names of methods before any work is done.
@@ -18,7 +24,8 @@ def check_methods(methods: Iterable[str]) -> list[str]:
     ----------
     methods : iterable of str
         ``"vae"``, ``"vae-<preset>"``, or a name of `vaehelpers.detectors.BASELINES`, which may be followed by a
-        smoothing of its own in rows: ``"pca@200"``.
+        smoothing of its own in rows: ``"pca@200"``. Also ``"pca16"`` (PCA with 16 components) and ``"kmeans100"``
+        (k-means with windows of 100 rows).
 
     Returns
     -------
@@ -39,7 +46,7 @@ def check_methods(methods: Iterable[str]) -> list[str]:
     ...
     vaehelpers.InputError: method 'VAE' is unknown; known are vae, vae-fast, ...
     """
-    known = ["vae", *(f"vae-{preset}" for preset in PRESETS), *BASELINES]
+    known = ["vae", *(f"vae-{preset}" for preset in PRESETS), *_baselines()]
     chosen = list(dict.fromkeys(methods))
     if not chosen:
         raise InputError(f"no method is named; known are {', '.join(known)}")
@@ -47,7 +54,7 @@ def check_methods(methods: Iterable[str]) -> list[str]:
         name, at, rows = method.partition("@")
         if name not in known:
             raise InputError(f"method {method!r} is unknown; known are {', '.join(known)}")
-        if at and (name not in BASELINES or not rows.isdecimal() or int(rows) < 1):
+        if at and (name not in _baselines() or not rows.isdecimal() or int(rows) < 1):
             raise InputError(
                 f"method {method!r} is unknown; a baseline may be followed by its smoothing, as in pca@200"
             )
@@ -68,7 +75,14 @@ def default_methods() -> list[str]:
     >>> default_methods()[:3]
     ['vae', 'random', 'abs_diff']
     """
-    return ["vae", *(name for name in BASELINES if _installed(name))]
+    return ["vae", *(name for name in _baselines() if _installed(name))]
+
+
+def _baselines() -> list[str]:
+    """Names of the baselines, each with its variants behind it."""
+    return [
+        name for base in BASELINES for name in (base, *(variant for variant, (of, _) in VARIANTS.items() if of == base))
+    ]
 
 
 def _installed(name: str) -> bool:
@@ -85,9 +99,11 @@ def _make(method: str, preset: str, seed: int, settings: Mapping[str, Any]) -> A
 
         return Detector(**{"preset": method.partition("-")[2] or preset, "seed": seed, **settings})
     name, _, rows = method.partition("@")
+    base, own = VARIANTS.get(name, (name, {}))
     # scores alone are judged: learn once, from the whole training part
-    return make_baseline(name, seed=seed, hold_back=0.0, **({"smooth": int(rows)} if rows else {}))
+    return make_baseline(base, seed=seed, hold_back=0.0, **own, **({"smooth": int(rows)} if rows else {}))
 
 
 def _has_seed(method: str) -> bool:
-    return _is_vae(method) or BASELINES[method.partition("@")[0]].draws
+    name = method.partition("@")[0]
+    return _is_vae(method) or BASELINES[VARIANTS.get(name, (name, {}))[0]].draws

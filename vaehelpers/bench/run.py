@@ -38,7 +38,7 @@ def bench(
     preset: str = "fast",
     seeds: Sequence[int] = (0,),
     settings: Mapping[str, Any] | None = None,
-    published: str | os.PathLike[str] | None = None,
+    published: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     limit: int | None = None,
     jobs: int = 1,
     time_limit: float | None = None,
@@ -58,14 +58,14 @@ def bench(
         More methods, seeds or files may be asked for later; all that is in the folder enters the table.
     methods : iterable of str, optional
         See `check_methods`. Default: `default_methods`.
-    preset : {"fast", "accurate"}, default "fast"
+    preset : {"fast", "accurate", "lstm"}, default "fast"
         What ``"vae"`` means.
     seeds : sequence of int, default (0,)
         For the methods that have one; their mean over seeds is what is compared.
     settings : mapping, optional
         Further parameters of the `Detector`.
-    published : str or path-like, optional
-        See `read_published`.
+    published : str or path-like, or several of them, optional
+        See `read_published`. Where a detector is in several files, the last of them counts.
     limit : int, optional
         The first so many files, by name.
     jobs : int, default 1
@@ -194,11 +194,17 @@ def _plan(files: Sequence[Path], methods: Sequence[str], seeds: Sequence[int]) -
 
 
 def _published_for(
-    path: str | os.PathLike[str] | None, folder: str | os.PathLike[str], notes: list[str]
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+    folder: str | os.PathLike[str],
+    notes: list[str],
 ) -> pd.DataFrame | None:
-    if path is None:
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths or ())
+    if not several:
         return None
-    published = read_published(path)
+    published, path = read_published(several[0]), ", ".join(map(str, several))
+    for newer in map(read_published, several[1:]):
+        order = [*published, *(name for name in newer if name not in published)]
+        published = newer.combine_first(published)[order]
     names = {_stem(file.name) for file in tsb_ad_files(folder)}
     known = {_stem(name) for name in published.index}
     if not names & known:

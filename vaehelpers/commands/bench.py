@@ -14,14 +14,17 @@ from vaehelpers.commands.options import _common, _detector_settings, _remark, _s
 @click.argument("folder", metavar="DIR", shell_complete=completion.folders)
 @click.option("--out", metavar="DIR", required=True, help="Folder for bench.csv and bench.md; run again to go on.")
 @click.option("--force", is_flag=True, help="Drop the results in it and start over.")
-@click.option("--published", metavar="CSV", help="Published VUS-PR: a column file, then one column per detector.")
+@click.option(
+    "--published", metavar="CSV", multiple=True,
+    help="Published VUS-PR: a column file, then one column per detector. May be given several times.",
+)  # fmt: skip
 @click.option("--limit", metavar="N", type=int, help="The first N files alone, by name.")
 @click.option(
     "--methods", metavar="A,B", default="",
-    help="vae, vae-fast, vae-accurate, a baseline (pca), or one with a smoothing of its own (pca@200); default: vae "
-    "and all baselines. A wrong name lists the known ones.",
+    help="vae, vae-fast, vae-accurate, vae-lstm, a baseline (pca), or one with a smoothing of its own (pca@200); "
+    "default: vae and all baselines. A wrong name lists the known ones.",
 )  # fmt: skip
-@click.option("--preset", metavar="fast|accurate", default="fast", show_default=True, help="What vae means.")
+@click.option("--preset", metavar="fast|accurate|lstm", default="fast", show_default=True, help="What vae means.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @click.option(
     "--seeds", metavar="N", type=click.IntRange(1), default=1, show_default=True,
@@ -40,7 +43,7 @@ def bench(
     folder: str,
     out: str,
     force: bool,
-    published: str | None,
+    published: tuple[str, ...],
     limit: int | None,
     methods: str,
     preset: str,

@@ -75,7 +75,7 @@ def _fitting(command: Command) -> Command:
     options = [
         click.option(
             "--preset", metavar="NAME", default="fast", show_default=True, shell_complete=completion.presets,
-            help="fast, accurate or another that vaehelpers params lists.",
+            help="fast, accurate or lstm; vaehelpers params --preset shows what each sets.",
         ),
         click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice."),
         click.option(

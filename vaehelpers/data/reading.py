@@ -493,14 +493,6 @@ def _check_values(
         if not len(present):
             continue
         kept[column] = x
-        low, high = float(present.min()), float(present.max())
-        if low < high and np.float32(low) == np.float32(high):
-            raise InputError(
-                f"{source.label}: column {column!r} varies by {high - low:g} around {low:.10g}, finer than float32 "
-                f"resolves (7 digits); subtract an offset first"
-            )
-        if low < high and np.spacing(np.float32(max(-low, high))) > 0.01 * present.std():
-            notes.append(f"column {column!r} varies little around {low:g}: float32 keeps 7 digits; subtract an offset")
     empty = [c for c in numbers if c not in kept]
     shown = ", ".join(repr(c) for c in empty[:10])
     if empty and (named or not kept):

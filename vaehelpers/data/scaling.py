@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.common.precision import narrow
 from vaehelpers.data.series import Series
 
 
@@ -85,12 +86,15 @@ class Scaler:
         x /= self.std_
         return x.astype(np.float32)
 
-    def inverse_transform(self, values: ArrayLike | Series) -> NDArray[np.float32]:
-        """Back to the units of the series: ``values * std + mean``, float32 of shape (n, F)."""
+    def inverse_transform(self, values: ArrayLike | Series) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Back to the units of the series: ``values * std + mean``, shape (n, F).
+
+        Float32, or float64 where float32 has too few digits for a deviation beside its mean.
+        """
         x = self._checked(values)
         x *= self.std_
         x += self.mean_
-        return x.astype(np.float32)
+        return narrow(x)
 
     def to_dict(self) -> dict[str, list[float]]:
         """As plain JSON: ``{"mean": [...], "std": [...]}``; floats survive the round trip bit by bit."""

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.common.precision import narrow
 
 Times = pd.DatetimeIndex | NDArray[Any]
 
@@ -37,7 +38,8 @@ class Series:
     Parameters
     ----------
     values : array-like, shape (n,) or (n, F)
-        Kept as float32; NaN = missing. Infinite values are refused.
+        NaN = missing. Kept as float32, or as float64 where float32 would flatten a variable, as one with a large
+        offset. Infinite values are refused.
     times : DatetimeIndex or ndarray of numbers, shape (n,), optional
         None: rows are the time axis.
     labels : array-like of 0/1, shape (n,), optional
@@ -81,7 +83,7 @@ class Series:
     array([ 2., nan], dtype=float32)
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] | NDArray[np.float64]
     times: Times | None = None
     labels: NDArray[np.int8] | None = None
     name: str = "series"
@@ -401,8 +403,8 @@ def _intervals(times: Times | None) -> NDArray[Any] | None:
     return np.diff(times.astype(np.float64)) if times.dtype.kind != "i" else np.diff(times)
 
 
-def _as_values(values: Any) -> NDArray[np.float32]:
-    """To float32 of shape (n, F), read-only; every way in which this can fail as an `InputError`."""
+def _as_values(values: Any) -> NDArray[np.float32] | NDArray[np.float64]:
+    """To float32 or float64 of shape (n, F), read-only; every way in which this can fail as an `InputError`."""
     try:
         array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -418,19 +420,18 @@ def _as_values(values: Any) -> NDArray[np.float32]:
     array = array.reshape(len(array), -1) if len(array) else array
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(f"values of shape {array.shape} hold nothing; give at least one row and one variable")
-    with np.errstate(over="ignore"):
-        narrow = np.ascontiguousarray(array, dtype=np.float32)
-    infinite = np.isinf(narrow)
+    kept = narrow(array)
+    infinite = np.isinf(kept)
     if infinite.any():
         row, column = (int(i) for i in np.argwhere(infinite)[0])
         value = array[row, column]
         what = "is infinite" if math.isinf(value) else "is beyond float32 (3.4e38)"
         raise InputError(f"row {row} of variable {column} {what} ({value:g}); leave it missing (NaN) or correct it")
-    if narrow.flags.writeable:
+    if kept.flags.writeable:
         # An array of the caller's own must neither change under us nor become read-only for them.
-        narrow = narrow.copy() if np.may_share_memory(narrow, array) else narrow
-        narrow.setflags(write=False)
-    return narrow
+        kept = kept.copy() if np.may_share_memory(kept, array) else kept
+        kept.setflags(write=False)
+    return kept
 
 
 def _numbers_from_objects(array: NDArray[Any]) -> NDArray[np.float64]:

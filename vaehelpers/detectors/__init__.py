@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "base": ["BaseDetector", "Explanation", "NotFitted", "Prepared", "vus_pr_scorer"],
         "baseline": ["Baseline"],
         "baselines": ["BASELINES", "make_baseline"],
+        "onnx": ["OnnxScorer"],
         "outofcore": ["score_parts"],
         "point_baselines": ["AbsoluteDifference", "MovingVariance", "MovingZScore", "RandomScore"],
         "saved": ["load_detector_info", "model_name"],

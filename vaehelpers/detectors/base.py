@@ -27,13 +27,13 @@ from vaehelpers.alarms import (
     incident_table,
     scale_reach,
     self_check,
-    time_scales,
 )
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.alignment import align, unnamed
+from vaehelpers.detectors.calibration import error_scales, make_rule, rows_of, without_outbreaks
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
@@ -225,7 +225,7 @@ class BaseDetector(BaseEstimator):
         self.notes_: list[str] = []
         self.n_features_in_ = values.shape[1]
         self.columns_ = list(given.columns)
-        if not _unnamed(given):
+        if not unnamed(given):
             self.feature_names_in_ = np.asarray(self.columns_, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
@@ -272,7 +272,7 @@ class BaseDetector(BaseEstimator):
         if not len(part):
             part, held_back = train_starts, False
         chosen = prepared.at(part)
-        scores = smooth(self.points(chosen, progress=progress), self.smooth_, gaps=prepared.gaps)
+        scores = self._scores(chosen, progress)
         if held_back:
             scores[:val_end] = np.nan
         self._calibration_rows = np.flatnonzero(np.isfinite(scores))
@@ -398,22 +398,7 @@ class BaseDetector(BaseEstimator):
         InputError
             If there are more, fewer or other variables than in `fit`.
         """
-        known = tuple(map(str, self.columns_))
-        if tuple(series.columns) == known:
-            return series
-        listed = f"this detector was fitted on {self.n_features_in_} ({', '.join(known)})"
-        named = hasattr(self, "feature_names_in_") and not _unnamed(series)
-        if named and set(known) <= set(series.columns):
-            return _take_columns(series, known)
-        if series.n_features != self.n_features_in_:
-            raise InputError(f"the series has {series.n_features} variables ({', '.join(series.columns)}); {listed}")
-        if named:
-            other = [name for name in series.columns if name not in known]
-            raise InputError(
-                f"the series has {', '.join(other)}, and {listed}; rename the columns, or give bare values to score by "
-                "position"
-            )
-        return series
+        return align(series, self.columns_, named=hasattr(self, "feature_names_in_"))
 
     def check_fitted(self) -> None:
         """Raise `NotFitted` (an `InputError` and scikit-learn's `NotFittedError`) before `fit`."""
@@ -446,6 +431,13 @@ class BaseDetector(BaseEstimator):
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         raise NotImplementedError
 
+    def _scores(
+        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
+        """Scores of rows as they rank: smoothed points, (n,); `points` where they are known."""
+        points = self.points(prepared, progress=progress) if points is None else points
+        return smooth(points, self.smooth_, gaps=prepared.gaps)
+
     def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
         """Score every row; higher is more anomalous.
 
@@ -464,8 +456,7 @@ class BaseDetector(BaseEstimator):
         InputError
             If the detector is not fitted, or the series does not fit it.
         """
-        given, prepared = self._ready(series)
-        return smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
+        return self._scores(self._ready(series)[1], progress)
 
     def score_samples(self, series: Any) -> NDArray[np.float64]:
         """Return `decision_function` with scikit-learn's sign: higher is more normal, shape (n,)."""
@@ -481,9 +472,8 @@ class BaseDetector(BaseEstimator):
         self._check_calibrated()
         if self._promises():
             scales = self._time_scales(prepared, progress)
-            return self.marks(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
-        scores = smooth(self.points(prepared, progress=progress), self.smooth_, gaps=given.gaps)
-        return self.threshold_.flags(scores).astype(np.int64)
+            return rows_of(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
+        return self.threshold_.flags(self._scores(prepared, progress)).astype(np.int64)
 
     def fit_predict(self, series: Any, y: Any = None) -> NDArray[np.int64]:
         """Fit on a series and return `predict` of the same series, shape (n,)."""
@@ -515,8 +505,7 @@ class BaseDetector(BaseEstimator):
         Explanation
         """
         given, prepared = self._ready(series)
-        contributions, bands = self._details(prepared, progress)
-        contributions = smooth(contributions, self.smooth_, gaps=given.gaps)
+        contributions, bands = self._smoothed_details(prepared, progress)
         scores = contributions.sum(axis=1)
         self._check_calibrated()
         p_values = self.p_values(scores)
@@ -531,7 +520,7 @@ class BaseDetector(BaseEstimator):
             points = self.alarm_line_.point_scores(scales).score
             check = self_check(self.alarm_line_, scales, gaps=given.gaps)
             found = self._incidents(scales, given, prepared, expected)
-            flags = self.marks(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
+            flags = rows_of(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
         found = self.described(found, scores, lambda row: contributions[row])
         return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found, points, check)
 
@@ -559,7 +548,7 @@ class BaseDetector(BaseEstimator):
         """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
         row_errors, windows = self._errors(prepared, progress)
         self._row_errors = row_errors
-        return _scales_of(row_errors, windows, prepared.gaps)[1]
+        return error_scales(row_errors, windows, prepared.gaps)[1]
 
     def _draw_alarm_line(
         self, scales: dict[str, NDArray[Any]], promise: Promise, trained: dict[str, NDArray[Any]] | None = None
@@ -595,13 +584,12 @@ class BaseDetector(BaseEstimator):
             gaps=given.gaps,
         )
 
-    @staticmethod
-    def marks(found: pd.DataFrame, n: int) -> NDArray[np.bool_]:
-        """Rows of the events, as a mask of shape (n,)."""
-        marks = np.zeros(n, bool)
-        for first, last in zip(found["first"], found["last"]):
-            marks[first : last + 1] = True
-        return marks
+    def _smoothed_details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """What `_details` gives, its contributions smoothed so that their sum is the score."""
+        contributions, bands = self._details(prepared, progress)
+        return smooth(contributions, self.smooth_, gaps=prepared.gaps), bands
 
     def _details(
         self, prepared: Prepared, progress: Progress
@@ -677,32 +665,12 @@ def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> flo
     return float(vus_pr(labels, detector.decision_function(given), sliding_window_of(given.values)))
 
 
-def _scales_of(
-    row_errors: NDArray[Any], windows: NDArray[Any], gaps: NDArray[Any], *, trailing: bool = False
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    """Errors of rows summed over variables, and the scores at all time scales."""
-    total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
-    return total, time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=gaps, trailing=trailing)
-
-
 def _highest(part: NDArray[Any]) -> float:
     return float(np.nanmax(part)) if np.isfinite(part).any() else np.nan
 
 
 def _lowest(part: NDArray[Any]) -> float:
     return float(np.nanmin(part)) if np.isfinite(part).any() else np.nan
-
-
-def _unnamed(series: Series) -> bool:
-    """Whether the columns have the names that arrays get."""
-    n = series.n_features
-    return tuple(series.columns) == (("value",) if n == 1 else tuple(f"value_{i}" for i in range(n)))
-
-
-def _take_columns(series: Series, names: tuple[str, ...]) -> Series:
-    where = [series.columns.index(name) for name in names]
-    units = tuple(series.units[i] for i in where) if series.units else None
-    return dataclasses.replace(series, values=series.values[:, where], columns=names, units=units)
 
 
 def _give_signature(cls: type[BaseDetector]) -> None:

@@ -1,4 +1,4 @@
-"""From calibration scores to a threshold."""
+"""From calibration scores to a threshold, from errors to what alarms look at, and from incidents to rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import inspect
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers import thresholds
+from vaehelpers.alarms import time_scales
 
 
 def without_outbreaks(scores: NDArray[Any], width: int) -> NDArray[Any]:
@@ -31,3 +33,19 @@ def make_rule(settings: dict[str, Any]) -> Any:
     name = settings["threshold"]
     promises = "false_alarm_rate" in inspect.signature(thresholds.THRESHOLDS[name]).parameters
     return thresholds.make_threshold(name, **({"false_alarm_rate": settings["false_alarm_rate"]} if promises else {}))
+
+
+def error_scales(
+    row_errors: NDArray[Any], windows: NDArray[Any], gaps: NDArray[np.int64] | None, *, trailing: bool = False
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Errors of rows (n, n_features) summed over variables, and with those of windows (n,) smoothed to all scales."""
+    total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
+    return total, time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=gaps, trailing=trailing)
+
+
+def rows_of(incidents: pd.DataFrame, n: int) -> NDArray[np.bool_]:
+    """Whether a row belongs to one of the incidents, shape (n,)."""
+    marks = np.zeros(n, bool)
+    for first, last in zip(incidents["first"], incidents["last"]):
+        marks[first : last + 1] = True
+    return marks

@@ -19,9 +19,10 @@ from vaehelpers.alarms.selfcheck import check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.detectors.base import Prepared
+from vaehelpers.detectors.calibration import rows_of
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.flagged import events
-from vaehelpers.windows import fill_between, smooth
+from vaehelpers.windows import fill_between
 
 
 def score_parts(
@@ -78,7 +79,7 @@ def score_parts(
     for first, last, low, prepared in _prepared_parts(detector, read, n, gaps=gaps, rows=rows, around=around):
         scores = np.full(len(prepared), np.nan)
         if len(prepared.starts):
-            scores = smooth(detector.points(prepared), detector.smooth_, gaps=prepared.gaps)
+            scores = detector._scores(prepared, quiet)
         progress("scoring", last, n)
         yield first, scores[first - low : last - low]
 
@@ -121,7 +122,7 @@ def judge_parts(
         inside = slice(first - low, last - low)
         if len(prepared.starts):
             points = detector.points(prepared)
-            scores[first:last] = smooth(points, detector.smooth_, gaps=prepared.gaps)[inside]
+            scores[first:last] = detector._scores(prepared, quiet, points)[inside]
             if line is not None:
                 errors, scales = detector.errors_and_scales(prepared, points=points)
                 here = line.point_scores(scales)
@@ -147,7 +148,7 @@ def judge_parts(
             line, PointScores(point, scale.astype(np.int64)), total, values=looked.values(), kind=looked.kind,
             times=times, gaps=borders,
         )  # fmt: skip
-        flags = detector.marks(found, n) if line.status != "no promise" else detector.threshold_.flags(scores)
+        flags = rows_of(found, n) if line.status != "no promise" else detector.threshold_.flags(scores)
     return Judged(scores, flags, detector.described(found, scores, looked.contributed), check)
 
 
@@ -190,7 +191,7 @@ def _prepared_parts(
     for first in range(0, n, rows):
         last = min(first + rows, n)
         low, high = max(0, first - around), min(n, last + around)
-        values = np.asarray(read(low, high), np.float32)
+        values = np.asarray(read(low, high))
         if values.shape[1] != detector.n_features_in_:
             raise InputError(
                 f"the series has {values.shape[1]} variables; this detector was fitted on {detector.n_features_in_} "
@@ -218,7 +219,7 @@ class _Near:
 
     def _prepared(self, first: int, last: int) -> tuple[int, NDArray[Any], Prepared]:
         low, high = max(0, first - 2 * self.around), min(self.n, last + 1 + 2 * self.around)
-        values = np.asarray(self.read(low, high), np.float32)
+        values = np.asarray(self.read(low, high))
         inner = self.gaps[np.searchsorted(self.gaps, low, "right") : np.searchsorted(self.gaps, high)] - low
         return low, values, self.detector.prepare(values, gaps=inner, first_row=low)
 
@@ -277,7 +278,7 @@ class _Neighbours:
         """Find the first value after `high` of the columns that are missing there."""
         at = high
         while at < self.n and np.isnan(self.right[0][absent]).any():
-            block = np.asarray(self.read(at, min(at + self.rows, self.n)), np.float32)
+            block = np.asarray(self.read(at, min(at + self.rows, self.n)))
             for column in np.flatnonzero(absent & np.isnan(self.right[0])):
                 seen = np.flatnonzero(~np.isnan(block[:, column]))
                 if len(seen):

@@ -41,7 +41,7 @@ FORMAT = 2
 _MOST_WEIGHTS = 200_000_000  # numbers; a changed size in detector.json must not fill the memory
 _MOST_VALUES = 50_000_000  # of a window, timesteps * n_features
 _OWN = "own:"  # ahead of the class of a layer that is not of this package
-_RECURRENT = {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU", "conv": "convolutional"}
+_BLOCKS = {"lstm": "LSTM", "bilstm": "BiLSTM", "gru": "GRU", "conv": "convolutional", "mixed": "dense"}
 
 
 def model_name(settings: Mapping[str, Any]) -> str:
@@ -64,11 +64,13 @@ def model_name(settings: Mapping[str, Any]) -> str:
     'LSTM-VAE'
     >>> model_name({"encoder": "dense", "decoder": "state"})
     'dense-to-LSTM VAE'
+    >>> model_name({"encoder": "mixed", "decoder": "mixed"})
+    'dense VAE'
     """
     front, back = (type(one).__name__ if is_layer(one) else one for one in (settings["encoder"], settings["decoder"]))
-    front = _RECURRENT.get(front, front)
+    front = _BLOCKS.get(front, front)
     if back in DECODERS:
-        back = "dense" if back == "dense" else "LSTM"
+        back = "dense" if back in ("dense", "mixed") else "LSTM"
     if front == back:
         return "dense VAE" if front == "dense" else f"{front}-VAE"
     return f"{front}-to-{back} VAE"
@@ -111,6 +113,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                     kind: [dataclasses.asdict(one) for one in several]
                     for kind, several in detector._normalisers.items()
                 },
+                "row_factor": detector._row_factor,
                 "latent": None
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
@@ -223,6 +226,7 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
             Normaliser(one.number("centre"), one.number("spread", low=1e-30)) for one in several
         ]
     scales.done()
+    detector._row_factor = read.number("row_factor", low=0.0) if "row_factor" in read.data else 0.0
     detector._latent = None
     latent = read.take("latent")
     if latent is not None:

@@ -24,6 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "decoder": "dense",
         "latent_dim": 8,
         "units": (128, 128),
+        "patch": 1,
         "steps": 3_000,
         "batch_size": 128,
         "learning_rate": 2e-3,
@@ -33,15 +34,35 @@ PRESETS: dict[str, dict[str, Any]] = {
         "decoder": "dense",
         "latent_dim": 8,
         "units": (256, 256),
+        "patch": 1,
         "steps": 10_000,
         "batch_size": 128,
         "learning_rate": 2e-3,
+    },
+    "lstm": {
+        "encoder": "dense",
+        "decoder": "unfold",
+        "latent_dim": 8,
+        "units": 64,
+        "patch": 16,
+        "steps": 6_000,
+        "batch_size": 128,
+        "learning_rate": 5e-3,
     },
 }
 """What each preset sets; chosen on tuning series alone, see docs/tuning.md."""
 
 DEFAULT_PRESET = "fast"
 _SHOWN = 12  # choices that a message lists
+
+MANY = 16
+"""Variables; with more, dense layers over whole windows cost most of the time and gain nothing: docs/performance.md."""
+
+ROW_SMOOTH = 25
+"""Rows over which the errors of single rows are averaged where they rank as well."""
+
+MANY_BATCH = 32
+"""Windows of a training step for so many variables."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,8 +214,8 @@ SHARED = (
 )  # fmt: skip
 """Parameters of every detector."""
 
-ENCODERS = ("lstm", "bilstm", "gru", "conv", "dense")
-DECODERS = ("repeat", "state", "repeat+state", "feedback", "dense")
+ENCODERS = ("lstm", "bilstm", "gru", "conv", "dense", "mixed")
+DECODERS = ("repeat", "state", "repeat+state", "feedback", "dense", "mixed", "unfold")
 SCORES = ("error", "window_error", "nll", "probability", "elbo", "iwae", "kl", "latent")
 LIKELIHOODS = ("gaussian", "gaussian-fixed", "gaussian-learned", "student-t", "laplace")
 """Names that `vaehelpers.model` gives to its blocks, scores and likelihoods; a test holds them together."""
@@ -216,11 +237,20 @@ VAE = (
     Parameter("likelihood", "choice", "gaussian", "What a reconstruction costs.", choices=_Likelihoods()),
     Parameter("linear_path", "bool", True, "A linear way around the networks, started from PCA."),
     Parameter("patch", "int", 1, "Rows that a recurrent block takes in one step.", low=1, unit="rows"),
+    Parameter(
+        "mix_variables", "bool", True,
+        f"Beyond {MANY} variables: blocks \"mixed\" in place of dense ones, and at most {MANY_BATCH} windows a step.",
+    ),
     Parameter("steps", "int", 3_000, "Training steps, both parts of the training together.", low=1),
     Parameter("batch_size", "int", 128, "Windows of a training step.", low=1, unit="windows"),
     Parameter("learning_rate", "float", 2e-3, "Largest step size of Adam.", low=1e-8, high=1.0),
     Parameter("patience", "int", 10, "Evaluations without progress after which training stops.", low=1),
     Parameter("kind", "kinds", "window_error", "What a score is made of.", choices=SCORES),
+    Parameter(
+        "scales", "choice", "window",
+        f"What ranks rows: the window's error, or the larger of it and the row's own error over {ROW_SMOOTH} rows.",
+        choices=("window", "window+row"),
+    ),
     Parameter("samples", "int", 16, "Draws of z for the scores that sample.", low=1),
     Parameter("aggregate", "choice", "mean", "From windows to points.", choices=AGGREGATIONS),
     Parameter("imputations", "int", 5, "Passes of imputation over missing values while scoring; 0 for none.", low=0),

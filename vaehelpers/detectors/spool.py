@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.common.precision import Digits
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.common.temporary import temporary_folder
 from vaehelpers.data.series import Series, gap_bound
@@ -60,6 +61,7 @@ class Spool:
         self._has_times = self._dates = False
         self._zone: Any = None
         self.exact = False  # whether a value needs double precision
+        self._digits = Digits()
         self._time_type: np.dtype[Any] = np.dtype(np.int64)
         self._finest: tuple[int, int] = (-1, 0)  # how fine the finest time is, and one such
 
@@ -123,8 +125,10 @@ class Spool:
             self._has_times = part.times is not None
             self.notes += part.notes
         self.missing += int(np.isnan(part.values).sum())
-        self.exact = self.exact or part.given_values is not None
-        self._write("values", np.asarray(part.values if part.given_values is None else part.given_values, np.float64))
+        self.exact = self.exact or part.given_values is not None or part.values.dtype == np.float64
+        values = np.asarray(part.values if part.given_values is None else part.given_values, np.float64)
+        self._digits.add(values)
+        self._write("values", values)
         if part.times is not None:
             self._write("times", self._moments(part.times))
         self.n += part.n
@@ -168,9 +172,10 @@ class Spool:
         file.seek(first * size)
         return np.frombuffer(file.read((last - first) * size), kind).reshape(last - first, width)
 
-    def values(self, first: int, last: int) -> NDArray[np.float32]:
-        """Return rows `first` to `last` (exclusive), shape (last - first, n_features)."""
-        return self._given(first, last).astype(np.float32)
+    def values(self, first: int, last: int) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return rows `first` to `last` (exclusive), shape (last - first, n_features), as the series whole has them."""
+        given = self._given(first, last)
+        return given if self._digits.double else given.astype(np.float32)
 
     def _given(self, first: int, last: int) -> NDArray[np.float64]:
         return self._read("values", first, last, np.dtype(np.float64), self.n_features)
@@ -182,7 +187,7 @@ class Spool:
             times = self._as_times(self._read("times", first, last, self._time_type, 1)[:, 0])
         given = self._given(first, last)
         return Series(
-            given.astype(np.float32),
+            self.values(first, last),
             times=times,
             columns=self.columns,
             time_name=self._time_name,

@@ -46,6 +46,9 @@ _YEAR_FIRST = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}(T\d|$)")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+_UNUSED = ("threshold", "preset", "mix_variables", "scales")  # settings that no trailing score depends on
+
+
 GapLimit = pd.Timedelta | float | str | None
 
 
@@ -77,7 +80,7 @@ class StreamPoint:
     """
 
     time: Any
-    value: float | NDArray[np.float32]
+    value: float | NDArray[np.float64]
     score: float
     p_value: float
     flag: bool
@@ -155,8 +158,8 @@ class StreamingDetector:
 
     def _clear(self) -> None:
         features = self.detector.n_features_in_
-        self._window: NDArray[np.float32] = np.empty((0, features), np.float32)
-        self._before: NDArray[np.float32] = np.full(features, np.nan, np.float32)  # last seen ahead of the window
+        self._window: NDArray[np.float64] = np.empty((0, features))
+        self._before: NDArray[np.float64] = np.full(features, np.nan)  # last seen ahead of the window
         self._points: deque[float] = deque(maxlen=self.detector.smooth_)
 
     def prepare(self) -> StreamingDetector:
@@ -164,8 +167,8 @@ class StreamingDetector:
         detector = self.detector
         for largest in (0.0, 1e6):
             for missing in (False, True):
-                window = np.full((detector.timesteps_, detector.n_features_in_), np.float32(detector.scaler_.mean_))
-                window[-1] += np.float32(largest * detector.scaler_.std_)
+                window = np.full((detector.timesteps_, detector.n_features_in_), detector.scaler_.mean_)
+                window[-1] += largest * detector.scaler_.std_
                 window[0, 0] = np.nan if missing else window[0, 0]
                 _points(detector, window, None, None)
         return self
@@ -227,7 +230,7 @@ class StreamingDetector:
             flag, event = self._alarms.update(error, point, shown, gap=after_gap)
         return StreamPoint(shown, value, score, p_value, flag, self._note(after_gap, point), event)
 
-    def _moved(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _moved(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The window with one row more, and what was last seen ahead of it."""
         if len(self._window) < self.detector.timesteps_:
             return np.concatenate([self._window, values[None]]), self._before
@@ -241,7 +244,7 @@ class StreamingDetector:
             return "warming up"
         return "missing" if math.isnan(point) else ""
 
-    def _read(self, row: Any) -> NDArray[np.float32]:
+    def _read(self, row: Any) -> NDArray[np.float64]:
         columns = self.detector.columns_
         if isinstance(row, pd.Series) and row.index.dtype.kind not in "iu":
             row = row.to_dict()
@@ -255,7 +258,7 @@ class StreamingDetector:
             raise InputError(
                 f"the row has {len(cells)} values; this detector was fitted on {len(columns)} ({', '.join(columns)})"
             )
-        return np.array([_number(cell, name) for cell, name in zip(cells, columns)], np.float32)
+        return np.array([_number(cell, name) for cell, name in zip(cells, columns)], np.float64)
 
     def _check_times(self, times: str) -> None:
         if self._times is not None and times != self._times:
@@ -328,8 +331,8 @@ class StreamingDetector:
             if has_moment != (stream._times not in (None, "none")):
                 raise ValueError(f"last {stream._last!r} of times {stream._times!r}")
             features = detector.n_features_in_
-            stream._window = np.asarray(state["window"], np.float32).reshape(-1, features)
-            stream._before = np.asarray(state["before"], np.float32).reshape(features)
+            stream._window = np.asarray(state["window"], np.float64).reshape(-1, features)
+            stream._before = np.asarray(state["before"], np.float64).reshape(features)
             points = np.asarray(state["points"], float).reshape(-1)
             if len(stream._window) > min(detector.timesteps_, stream.rows) or len(points) > detector.smooth_:
                 raise ValueError(f"{len(stream._window)} rows and {len(points)} scores are too many")
@@ -475,7 +478,7 @@ def trailing_scores(
     """
     detector.check_fitted()
     given = detector.align(as_series(series))
-    values = np.asarray(given.values, np.float32)
+    values = np.asarray(given.values)
     result = np.full(len(values), np.nan)
     gaps: NDArray[Any] = np.empty(0, np.int64)
     newer = np.ones(len(values), bool)
@@ -581,7 +584,7 @@ def _fingerprint(detector: Detector) -> str:
     """Hash of all that a trailing score depends on, the same after saving and loading."""
     settings = plain_settings(detector.settings_)
     parts = {
-        "settings": {key: value for key, value in settings.items() if key not in ("threshold", "preset")},
+        "settings": {key: value for key, value in settings.items() if key not in _UNUSED},
         "timesteps": detector.timesteps_,
         "smooth": detector.smooth_,
         "columns": detector.columns_,
@@ -614,7 +617,7 @@ def _check_state(detector: Detector, state: Any) -> None:
 
 
 def _to_json(values: NDArray[Any]) -> list[Any]:
-    """Nested lists with None for NaN; a float32 becomes the float that turns into it again."""
+    """Nested lists with None for NaN; numbers survive bit by bit."""
     plain = values.astype(object)
     plain[np.isnan(values)] = None
     return plain.tolist()

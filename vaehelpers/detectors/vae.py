@@ -19,10 +19,19 @@ from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
-from vaehelpers.detectors.base import BaseDetector, Prepared, _scales_of
-from vaehelpers.detectors.calibration import make_rule, without_outbreaks
+from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.calibration import error_scales, make_rule, rows_of, without_outbreaks
 from vaehelpers.detectors.seen import Seen
-from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
+from vaehelpers.detectors.settings import (
+    DETECTOR_PARAMETERS,
+    MANY,
+    MANY_BATCH,
+    PRESET,
+    PRESETS,
+    ROW_SMOOTH,
+    VAE,
+    preset_values,
+)
 from vaehelpers.detectors.stream_alarms import without_few
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
@@ -30,6 +39,8 @@ from vaehelpers.model.scores import SeriesScores, encode_series, score_series
 from vaehelpers.model.training import History, train
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import gather, smooth
+
+_TAIL = 0.999  # quantile at which the two scales are held equal; 0.99 costs 0.03 VUS-PR on the tuning series
 
 
 class Detector(BaseDetector):
@@ -39,18 +50,23 @@ class Detector(BaseDetector):
 
     Parameters
     ----------
-    preset : {"fast", "accurate"}, default "fast"
-        Sets latent_dim, units, encoder, decoder, steps, batch_size and learning_rate where they are not given.
+    preset : {"fast", "accurate", "lstm"}, default "fast"
+        Sets latent_dim, units, encoder, decoder, patch, steps, batch_size and learning_rate where they are not given.
+        "lstm" is the recurrent one; docs/tuning.md says what it finds and costs.
     latent_dim : int, default 8
     units : int or tuple of int, default (128, 128)
-    encoder : {"lstm", "bilstm", "gru", "conv", "dense"} or keras.layers.Layer, default "dense"
-    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"} or keras.layers.Layer, default "dense"
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense", "mixed"} or keras.layers.Layer, default "dense"
+    decoder : str or keras.layers.Layer, default "dense"
+        "repeat", "state", "repeat+state", "feedback", "unfold", "dense" or "mixed".
         Layers of your own are built anew from their configuration for each fit; see `vaehelpers.model.LSTMVAE` for the
         shapes, and `load` for what a saved detector needs.
     likelihood : str, default "gaussian"
     linear_path : bool, default True
     patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
+    mix_variables : bool, default True
+        For series of more than 16 variables, dense blocks become "mixed" ones, and a step has at most 32 windows:
+        half of the seconds, and no worse. `notes_` says so. False leaves blocks and batch_size as they are.
     steps : int, default 3000
         Counts both parts of the training, see `refit`.
     batch_size : int, default 128
@@ -59,6 +75,10 @@ class Detector(BaseDetector):
         See `vaehelpers.model.train`.
     kind : str, default "window_error"
         One of `vaehelpers.model.SCORES`, or several joined by "+".
+    scales : {"window", "window+row"}, default "window"
+        What ranks rows. "window+row" takes the larger of the score over `smooth` rows and the error of the row itself
+        over 25, scaled so that both have the same 99.9% quantile on the training part: for short anomalies, see
+        docs/tuning.md. Streams have the window's score alone.
     samples : int, default 16
         Latent samples per window for the scores that sample.
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
@@ -154,6 +174,7 @@ class Detector(BaseDetector):
 
     def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         settings, n, timesteps = self.settings_, len(values), self.timesteps_
+        self._adapt_to_many(settings)
         fit_end, val_end = self._split(n)
         self.scaler_ = Scaler().fit(values[:fit_end])
         prepared = self.prepare(values, gaps=given.gaps, times=given.times)
@@ -251,10 +272,27 @@ class Detector(BaseDetector):
         starts = prepared.starts
         if not self._promises():
             return starts
-        marks = self.marks(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
+        marks = rows_of(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
         total = np.concatenate([[0], np.cumsum(marks)])
         kept = starts[total[starts + self.timesteps_] == total[starts]]
         return kept if len(kept) >= len(starts) // 2 else starts
+
+    def _adapt_to_many(self, settings: dict[str, Any]) -> None:
+        """For many variables: blocks that mix the variables of a row first, and fewer windows a step."""
+        if self.n_features_in_ <= MANY or not settings["mix_variables"]:
+            return
+        changed: dict[str, Any] = {}
+        if settings["patch"] == 1:
+            changed = {block: "mixed" for block in ("encoder", "decoder") if settings[block] == "dense"}
+        if settings["batch_size"] > MANY_BATCH:
+            changed["batch_size"] = MANY_BATCH
+        settings.update(changed)
+        if changed:
+            said = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+            self.notes_.append(
+                f"{self.n_features_in_} variables are more than {MANY}, so the fit used {said}; mix_variables=False "
+                "leaves them as they were."
+            )
 
     def _train(
         self,
@@ -367,6 +405,15 @@ class Detector(BaseDetector):
                 centre = one.centre / self.n_features_in_
                 self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
 
+        self._row_factor = 0.0
+        if self.settings_["scales"] != "window":
+            known = prepared.at(train_starts)
+            windows, rows = (
+                np.nanquantile(scores, _TAIL)
+                for scores in (super()._scores(known, quiet), self._smoothed_rows(known, quiet).sum(axis=1))
+            )
+            self._row_factor = float(windows / max(rows, 1e-12))
+
     def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
         super()._finish_alarms(prepared, progress)
         if self._own_part():
@@ -465,7 +512,7 @@ class Detector(BaseDetector):
         return total
 
     def _row_parts(self, prepared: Prepared, **options: Any) -> NDArray[Any]:
-        """Errors of the rows themselves, per variable."""
+        """Errors of the rows themselves, in units of the training part's, (n, n_features)."""
         parts = np.array(self._run("error", prepared, details=True, **options).contributions)
         for column, normaliser in enumerate(self._normalisers["error"]):
             parts[:, column] = normaliser.transform(parts[:, column])
@@ -479,7 +526,7 @@ class Detector(BaseDetector):
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Errors of rows, summed, and the scores at the alarm line's time scales, for point scores that are known."""
         parts = self._row_parts(prepared, aggregate="trailing" if trailing else None)
-        total, scales = _scales_of(parts, points, prepared.gaps, trailing=trailing)
+        total, scales = error_scales(parts, points, prepared.gaps, trailing=trailing)
         if trailing:
             scales = without_few(scales, {"row": total, "window": points}, prepared.gaps)
         return total, scales
@@ -495,7 +542,31 @@ class Detector(BaseDetector):
 
     def contributions_of(self, prepared: Prepared) -> NDArray[Any]:
         """What each variable adds to each row's score, shape (n, n_features)."""
-        return smooth(self._contributions(prepared)[0], self.smooth_, gaps=prepared.gaps)
+        return self._smoothed_details(prepared, quiet)[0]
+
+    def _smoothed_rows(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
+        """What each variable adds to the errors of single rows, smoothed over a few, (n, n_features)."""
+        parts = self._row_parts(prepared, progress=progress)
+        parts = np.where(np.isnan(parts) & ~np.isnan(parts).all(axis=1, keepdims=True), 0.0, parts)
+        return np.asarray(smooth(parts, min(ROW_SMOOTH, self.smooth_), gaps=prepared.gaps))
+
+    def _scores(
+        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
+        scores = super()._scores(prepared, progress, points)
+        if self.settings_["scales"] == "window":
+            return scores
+        return np.fmax(scores, self._row_factor * self._smoothed_rows(prepared, progress).sum(axis=1))
+
+    def _smoothed_details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        contributions, bands = super()._smoothed_details(prepared, progress)
+        if self.settings_["scales"] != "window":
+            rows = self._row_factor * self._smoothed_rows(prepared, progress)
+            larger = rows.sum(axis=1) > contributions.sum(axis=1)
+            contributions = np.where(larger[:, None], rows, contributions)
+        return contributions, bands
 
     def _details(
         self, prepared: Prepared, progress: Progress
@@ -523,6 +594,29 @@ class Detector(BaseDetector):
         """
         self.check_fitted()
         return saved.save(self, folder, force=force)
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the detector as one ONNX file, which scores without TensorFlow; see `OnnxScorer`, which reads it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends in .onnx. Appears when it is whole; an existing file is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the detector is not fitted, its score samples the latent, a block has no ONNX form (the feedback
+            decoder, a layer of your own), or the package onnx is missing.
+        """
+        from vaehelpers.detectors.onnx_export import export_onnx
+
+        return export_onnx(self, path)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, encoder: Any = None, decoder: Any = None) -> Detector:

@@ -1,4 +1,4 @@
-"""Decoders: from a latent back to a window, in five ways to hand z to an LSTM."""
+"""Decoders: from a latent back to a window, with several ways to hand z to an LSTM."""
 
 from __future__ import annotations
 
@@ -316,8 +316,77 @@ class DenseDecoder(Decoder):
         return ops.reshape(self.head(hidden), (-1, self.timesteps, self.n_outputs))
 
 
+@keras.saving.register_keras_serializable("vaehelpers")
+class MixedDecoder(Decoder):
+    """Dense layers to 8 values for each row, then from these to the variables of the row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MixedDecoder(timesteps=10, n_outputs=40, units=(8,))(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 40])
+    """
+
+    name_ = "mixed"
+    mixtures: ClassVar[int] = 8
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.stack = [self._dense(size, i, activation="tanh") for i, size in enumerate(self.units)]
+        self.unfold = self._dense(self.timesteps * self.mixtures, 700)
+        self.head = self._head()
+
+    def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
+        hidden = z
+        for layer in self.stack:
+            hidden = layer(hidden)
+        return self.head(ops.reshape(self.unfold(hidden), (-1, self.timesteps, self.mixtures)))
+
+
+@keras.saving.register_keras_serializable("vaehelpers")
+class UnfoldDecoder(Decoder):
+    """z to one vector per step by dense layers, LSTMs over these vectors, and a head that reads both.
+
+    With a repeated z the recurrence has to count the steps; here each step starts from a vector of its own, and the
+    LSTM carries what neighbouring steps share. It is the best recurrent decoder on the tuning series (docs/tuning.md).
+    With ``units=(u,)`` the first dense layer has 2 u units and the vectors u / 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> UnfoldDecoder(timesteps=10, n_outputs=3, units=(8,))(np.zeros((2, 4), "float32")).shape
+    TensorShape([2, 10, 3])
+    """
+
+    name_ = "unfold"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.width = max(1, self.units[0] // 2)
+        self.first = self._dense(2 * self.units[0], 60, activation="tanh")
+        self.unfold = self._dense(self.timesteps * self.width, 61, activation="tanh")
+        self.stack = [self._lstm(size, 2 * i, return_sequences=True) for i, size in enumerate(self.units)]
+        self.head = self._head()
+
+    def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
+        vectors = ops.reshape(self.unfold(self.first(z)), (-1, self.timesteps, self.width))
+        hidden = vectors
+        for layer in self.stack:
+            hidden = layer(hidden, training=training)
+        return self.head(ops.concatenate([hidden, vectors], axis=-1))
+
+
 DECODERS: dict[str, type[Decoder]] = {
-    block.name_: block for block in (RepeatDecoder, StateDecoder, RepeatStateDecoder, FeedbackDecoder, DenseDecoder)
+    block.name_: block
+    for block in (
+        RepeatDecoder,
+        StateDecoder,
+        RepeatStateDecoder,
+        FeedbackDecoder,
+        DenseDecoder,
+        MixedDecoder,
+        UnfoldDecoder,
+    )
 }
 """Decoders by the names that `LSTMVAE` and `Detector` take."""
 
@@ -357,7 +426,7 @@ def make_decoder(
     Examples
     --------
     >>> list(DECODERS)
-    ['repeat', 'state', 'repeat+state', 'feedback', 'dense']
+    ['repeat', 'state', 'repeat+state', 'feedback', 'dense', 'mixed', 'unfold']
     >>> type(make_decoder("state", timesteps=10, n_features=1, n_outputs=1, units=(8,))).__name__
     'StateDecoder'
     """

@@ -62,9 +62,10 @@ class LSTMVAE(keras.Model):
         Size of the latent vector z.
     units : int or sequence of int, default 32
         Sizes of the encoder's layers; the decoder takes them in reverse.
-    encoder : {"lstm", "bilstm", "gru", "conv", "dense"} or keras.layers.Layer, default "lstm"
+    encoder : {"lstm", "bilstm", "gru", "conv", "dense", "mixed"} or keras.layers.Layer, default "lstm"
         A layer of your own takes windows (batch, timesteps, n_features) and returns one vector for each, (batch, k).
-    decoder : {"repeat", "state", "repeat+state", "feedback", "dense"} or keras.layers.Layer, default "repeat"
+    decoder : str or keras.layers.Layer, default "repeat"
+        "repeat", "state", "repeat+state", "feedback", "unfold", "dense" or "mixed"; see `vaehelpers.model.DECODERS`.
         A layer of your own takes z (batch, latent_dim) and returns (batch, timesteps, n_outputs), where n_outputs is
         n_features (twice that for likelihoods that learn a scale per value). If its `call` has arguments `base` or
         `targets`, it gets the linear path's reconstruction and, in training, the true windows. With a linear path its
