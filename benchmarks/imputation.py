@@ -27,7 +27,7 @@ from vaehelpers.common.files import atomic_file
 from vaehelpers.data import load_series
 from vaehelpers.detectors import Detector
 from vaehelpers.metrics import sliding_window_of, vus_pr
-from vaehelpers.model import impute
+from vaehelpers.model.imputation import impute
 from vaehelpers.windows import PointAggregator, gather, window_starts
 
 SHARES = (0.05, 0.20, 0.40)

@@ -24,7 +24,7 @@ MODULES = sorted(
     if path.name not in ("__init__.py", "__main__.py")
 )
 LONGEST = 800  # lines of a file
-MOST_PUBLIC = 200
+MOST_PUBLIC = 165
 
 
 def path_of(module):
@@ -98,8 +98,9 @@ def test_no_circle_within_a_room():
 @pytest.mark.parametrize(("door", "room"), HOUSE["doors"].items())
 def test_doors_hold_nothing_of_their_own(door, room):
     here, there = importlib.import_module(f"vaehelpers.{door}"), importlib.import_module(f"vaehelpers.{room}")
-    assert set(here.__all__) <= set(there.__all__)
-    assert all(getattr(here, name) is getattr(there, name) for name in here.__all__)
+    names = [name for name in here.__all__ if name not in there.__all__]
+    assert all(getattr(here, name).__module__.startswith(f"vaehelpers.{room}.") for name in names), names
+    assert all(getattr(here, name) is getattr(there, name) for name in here.__all__ if name not in names)
     assert not [node for node in tree(door).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
 
 

@@ -2,16 +2,15 @@
 
 from vaehelpers.detectors import (
     BASELINES,
-    AbsoluteDifference,
     Baseline,
     KMeansDistance,
     MatrixProfile,
-    MovingVariance,
     MovingZScore,
     RandomScore,
     WindowedPCA,
     make_baseline,
 )
+from vaehelpers.detectors.point_baselines import AbsoluteDifference, MovingVariance
 
 __all__ = [
     "BASELINES",

@@ -15,14 +15,13 @@ from vaehelpers.alarms import (
     drift_notes,
     find_incidents,
     incident_table,
-    kind_of,
-    refine_edges,
     scale_reach,
     self_check,
     severity,
-    severity_text,
     time_scales,
 )
+from vaehelpers.alarms.edges import kind_of, refine_edges
+from vaehelpers.alarms.severity import severity_text
 from vaehelpers.alarms.tails import block_maxima, fit_tail, nearly_independent
 from vaehelpers.common.errors import InputError
 

@@ -9,7 +9,8 @@ from keras import layers, ops
 from scipy import stats
 
 from vaehelpers.common import InputError
-from vaehelpers.contracts import check_vae, functions_of
+from vaehelpers.contracts import check_vae
+from vaehelpers.contracts.adapters import functions_of
 from vaehelpers.contracts.keras_adapter import keras_functions
 from vaehelpers.model import Sampling, kl_divergence
 from vaehelpers.model.negative_elbo import NegativeELBO

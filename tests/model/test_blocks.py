@@ -12,7 +12,6 @@ from vaehelpers.model import (
     LIKELIHOODS,
     LSTMVAE,
     Decoder,
-    Encoder,
     decoders,
     encoders,
     make_decoder,
@@ -26,7 +25,14 @@ from vaehelpers.model.decoders import (
     RepeatStateDecoder,
     StateDecoder,
 )
-from vaehelpers.model.encoders import BidirectionalLSTMEncoder, ConvEncoder, DenseEncoder, GRUEncoder, LSTMEncoder
+from vaehelpers.model.encoders import (
+    BidirectionalLSTMEncoder,
+    ConvEncoder,
+    DenseEncoder,
+    Encoder,
+    GRUEncoder,
+    LSTMEncoder,
+)
 
 T = 7
 

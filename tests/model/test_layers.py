@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vaehelpers.common import InputError
-from vaehelpers.model import FusedLSTM, RepeatLSTM, Sampling, fused_lstm, layers, sample_posterior, use_threads
-from vaehelpers.model.layers import default_splits
+from vaehelpers.model import FusedLSTM, RepeatLSTM, Sampling, layers, sample_posterior, use_threads
+from vaehelpers.model.layers import default_splits, fused_lstm
 
 OUTPUT = {"rtol": 1e-5, "atol": 1e-6}
 GRADIENT = {"rtol": 2e-4, "atol": 2e-5}

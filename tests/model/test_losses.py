@@ -26,25 +26,23 @@ from scipy import stats
 from vaehelpers.common import InputError
 from vaehelpers.model import (
     LIKELIHOODS,
-    Likelihood,
     active_units,
     collapse_report,
     elbo_terms,
     free_bits,
     gaussian_nll,
     get_likelihood,
-    get_schedule,
     kl_divergence,
     kl_per_dimension,
     laplace_nll,
-    masked_mean,
     masked_sum,
-    mutual_information,
     register_likelihood,
     student_t_nll,
 )
-from vaehelpers.model.likelihoods import Gaussian, GaussianFixed, GaussianLearned, Laplace, StudentT
-from vaehelpers.model.schedules import constant, cyclical, linear_warmup
+from vaehelpers.model.collapse import mutual_information
+from vaehelpers.model.likelihoods import Gaussian, GaussianFixed, GaussianLearned, Laplace, Likelihood, StudentT
+from vaehelpers.model.masks import masked_mean
+from vaehelpers.model.schedules import constant, cyclical, get_schedule, linear_warmup
 
 NAMES = ["gaussian", "gaussian-fixed", "gaussian-learned", "laplace", "student-t"]
 SHARED = ["gaussian", "laplace", "student-t"]

@@ -11,43 +11,31 @@ Measured in benchmarks/alarms.py; what was tried is in docs/alarms.md.
 """
 
 from vaehelpers.alarms.calibration import (
-    SCALES,
     AlarmLine,
-    PointScores,
     Promise,
     calibrate,
     scale_reach,
     time_scales,
 )
 from vaehelpers.alarms.causal import CausalDetector
-from vaehelpers.alarms.drift import Drift, drift_notes
-from vaehelpers.alarms.edges import KINDS, kind_of, refine_edges
-from vaehelpers.alarms.incidents import Incident, IncidentTracker, find_incidents, incident_table
-from vaehelpers.alarms.selfcheck import STATUSES, SelfCheck, self_check
-from vaehelpers.alarms.severity import Severity, severity, severity_text
+from vaehelpers.alarms.drift import drift_notes
+from vaehelpers.alarms.edges import KINDS
+from vaehelpers.alarms.incidents import IncidentTracker, find_incidents, incident_table
+from vaehelpers.alarms.selfcheck import self_check
+from vaehelpers.alarms.severity import severity
 
 __all__ = [
     "KINDS",
-    "SCALES",
-    "STATUSES",
     "AlarmLine",
     "CausalDetector",
-    "Drift",
-    "Incident",
     "IncidentTracker",
-    "PointScores",
     "Promise",
-    "SelfCheck",
-    "Severity",
     "calibrate",
     "drift_notes",
     "find_incidents",
     "incident_table",
-    "kind_of",
-    "refine_edges",
     "scale_reach",
     "self_check",
     "severity",
-    "severity_text",
     "time_scales",
 ]

@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "paired": ["compare", "paired_interval"],
-        "result": ["Benchmark"],
         "run": ["bench"],
     },
 )

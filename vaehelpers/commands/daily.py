@@ -11,7 +11,8 @@ from vaehelpers.common.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vaehelpers.alarms import AlarmLine, SelfCheck
+    from vaehelpers.alarms import AlarmLine
+    from vaehelpers.alarms.selfcheck import SelfCheck
     from vaehelpers.data.series import Series
 
 
@@ -143,7 +144,8 @@ def outcome(
 
 
 def _told(event: pd.Series, line: AlarmLine | None) -> str:
-    from vaehelpers.alarms import severity, severity_text
+    from vaehelpers.alarms import severity
+    from vaehelpers.alarms.severity import severity_text
 
     span = str(event["start"]) if event["start"] == event["end"] else f"{event['start']} to {event['end']}"
     words = [span, str(event["kind"])] if event["kind"] else [span]

@@ -5,8 +5,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "adapters": ["functions_of"],
-        "checks": ["CHECKS", "CheckResult"],
+        "checks": [
+            "CHECKS",
+        ],
         "functions": ["VAEFunctions"],
         "report": ["ContractReport", "assert_vae", "check_vae"],
     },

@@ -19,15 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from vaehelpers.alarms import (
-    AlarmLine,
-    Promise,
-    SelfCheck,
-    calibrate,
-    incident_table,
-    scale_reach,
-    self_check,
-)
+from vaehelpers.alarms import AlarmLine, Promise, calibrate, incident_table, scale_reach, self_check
+from vaehelpers.alarms.selfcheck import SelfCheck
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from vaehelpers.alarms import SCALES, PointScores, SelfCheck
+from vaehelpers.alarms.calibration import SCALES, PointScores
 from vaehelpers.alarms.drift import level_scale
 from vaehelpers.alarms.edges import kind_in_column, odd_column
 from vaehelpers.alarms.incidents import FEW, place_incidents
-from vaehelpers.alarms.selfcheck import check_points
+from vaehelpers.alarms.selfcheck import SelfCheck, check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.detectors.base import Prepared

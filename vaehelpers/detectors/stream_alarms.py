@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaehelpers.alarms import SCALES, AlarmLine, IncidentTracker, severity
+from vaehelpers.alarms import AlarmLine, IncidentTracker, severity
+from vaehelpers.alarms.calibration import SCALES
 from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 

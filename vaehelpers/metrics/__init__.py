@@ -5,7 +5,6 @@ from vaehelpers.metrics.flags import (
     best_point_f1,
     point_adjusted_f1_misleading,
     point_f1,
-    point_precision_recall,
 )
 from vaehelpers.metrics.labels import runs, sliding_window_of
 from vaehelpers.metrics.nab import nab_score
@@ -25,7 +24,6 @@ __all__ = [
     "nab_score",
     "point_adjusted_f1_misleading",
     "point_f1",
-    "point_precision_recall",
     "range_precision_recall",
     "runs",
     "sliding_window_of",

@@ -93,7 +93,7 @@ class Threshold:
 
         Examples
         --------
-        >>> from vaehelpers.thresholds import QuantileThreshold
+        >>> from vaehelpers.thresholds.counting import QuantileThreshold
         >>> import numpy as np
         >>> QuantileThreshold(0.1).fit(np.arange(1, 20)).threshold_
         18.0
@@ -129,7 +129,7 @@ class Threshold:
 
         Examples
         --------
-        >>> from vaehelpers.thresholds import QuantileThreshold
+        >>> from vaehelpers.thresholds.counting import QuantileThreshold
         >>> QuantileThreshold(0.1).fit(range(1, 20)).flags([18, 18.5, float("nan")]).tolist()
         [False, True, False]
         """
@@ -177,7 +177,7 @@ class Threshold:
 
         Examples
         --------
-        >>> from vaehelpers.thresholds import KSigmaThreshold
+        >>> from vaehelpers.thresholds.normal import KSigmaThreshold
         >>> KSigmaThreshold(k=2).fit([0.0, 1.0] * 10).update(5.0)
         True
         """
@@ -194,7 +194,7 @@ class Threshold:
 
         Examples
         --------
-        >>> from vaehelpers.thresholds import KSigmaThreshold
+        >>> from vaehelpers.thresholds.normal import KSigmaThreshold
         >>> KSigmaThreshold(k=2).fit([0.0, 1.0] * 10).to_dict()["params"]
         {'k': 2.0, 'false_alarm_rate': None}
         """
@@ -225,7 +225,7 @@ class Threshold:
 
         Examples
         --------
-        >>> from vaehelpers.thresholds import KSigmaThreshold
+        >>> from vaehelpers.thresholds.normal import KSigmaThreshold
         >>> saved = KSigmaThreshold(k=2).fit([0.0, 1.0] * 10).to_dict()
         >>> Threshold.from_dict(saved)
         KSigmaThreshold(k=2.0)
