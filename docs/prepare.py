@@ -97,7 +97,7 @@ def lessons(out: Path) -> list[Path]:
 
 
 def _downloads(text: str, path: Path) -> str:
-    """Turn a notebook's link to itself ("download it") into a link to its file: on the site, its address is the page."""
+    """Turn a notebook's link to itself ("download it") into a link to its file; its address is the page."""
     up = "../" * len(path.relative_to(ROOT).parts[:-1])
     return re.sub(
         rf"\[(download \w+)\]\({re.escape(path.name)}\)",
