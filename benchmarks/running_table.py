@@ -6,7 +6,8 @@ Each lesson measures its own step at the size that suits its question. Here ever
 windows of 96 rows, the same number of gradient steps, optimiser and seeds, so that rows may be compared. Learned from:
 the first 90 % of the clean rows. error: mean squared error of the other clean windows, rebuilt from the mean of z, as
 a share of their variance. VUS-PR: of the faulty part, band 96 rows, error of windows averaged over the windows of a
-row, no further smoothing. seconds: of training, on two busy cores; read them as ratios. Lesson 08 reads the file.
+row, no further smoothing. seconds: of processor time for training, all cores together, which a busy machine does not
+change much. Lesson 08 reads the file.
 """
 
 from __future__ import annotations
@@ -78,11 +79,11 @@ def main(steps: int, seeds: int, out: Path | None) -> None:
         for seed in range(seeds):
             keras.utils.set_random_seed(seed)
             model = LSTMVAE(T, 1, seed=seed, **options)
-            begin = time.perf_counter()
+            begin = time.process_time()
             if options["linear_path"]:
                 model.start_from_pca(training)
             train(model, series[:cut], learn, steps=steps, batch_size=64, learning_rate=4e-3, evaluations=1, seed=seed)
-            seconds = time.perf_counter() - begin
+            seconds = time.process_time() - begin
 
             def rebuild(windows: np.ndarray, model: Any = model) -> np.ndarray:
                 parts = [np.asarray(model(windows[i : i + 1_000])) for i in range(0, len(windows), 1_000)]
@@ -90,16 +91,16 @@ def main(steps: int, seeds: int, out: Path | None) -> None:
 
             add(lesson, what, seed, seconds, rebuild)
     for kept in (8, 12, 16):
-        begin = time.perf_counter()
+        begin = time.process_time()
         pca = PCA(kept, svd_solver="full").fit(training[..., 0])
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         add("05", f"PCA, {kept} components", 0, seconds,
             lambda w, pca=pca: pca.inverse_transform(pca.transform(w[..., 0]))[..., None])  # fmt: skip
     for k in (20, 320):
         for seed in range(seeds):
-            begin = time.perf_counter()
+            begin = time.process_time()
             means = KMeans(k, n_init=1, random_state=seed).fit(training[..., 0].astype(np.float64))
-            seconds = time.perf_counter() - begin
+            seconds = time.process_time() - begin
             add("11", f"k-means, {k} typical windows", seed, seconds,
                 lambda w, m=means: m.cluster_centers_[m.predict(w[..., 0].astype(np.float64))][..., None])  # fmt: skip
     table = pd.DataFrame(rows)
