@@ -84,7 +84,7 @@ def lessons(out: Path) -> list[Path]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
-                text = rewritten("".join(cell["source"]))
+                text = rewritten(_downloads("".join(cell["source"]), path))
                 text = re.sub(r'(<a href="[^":]*)\.ipynb"', r'\1.html"', text)  # links inside folded answers are HTML
                 cell["source"] = text.splitlines(keepends=True)
             elif "".join(cell["source"]).startswith("if install:"):  # for Colab; on a page it only delays the answer
@@ -94,6 +94,16 @@ def lessons(out: Path) -> list[Path]:
         target.write_text(json.dumps(notebook), encoding="utf-8")
         written.append(target)
     return written
+
+
+def _downloads(text: str, path: Path) -> str:
+    """Turn a notebook's link to itself ("download it") into a link to its file; its address is the page."""
+    up = "../" * len(path.relative_to(ROOT).parts[:-1])
+    return re.sub(
+        rf"\[(download \w+)\]\({re.escape(path.name)}\)",
+        lambda found: f"{{download}}`{found[1]} <{up}../{path.relative_to(ROOT).as_posix()}>`",
+        text,
+    )
 
 
 def api(out: Path) -> list[Path]:

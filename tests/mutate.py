@@ -18,172 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import nbformat
+from mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[1]
 NBVAL = [
     *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:doctest", "-p", "no:cacheprovider", "-o", "addopts="),
     *("-o", "testpaths=", "--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/nbval.cfg")),
 ]
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One line of the package or of a lesson, and the fault to put there."""
-
-    name: str
-    module: str
-    line: str
-    fault: str
-    first: tuple[str, ...]
-
-
-MUTATIONS = (
-    Mutation(
-        "noise of a fixed shape: one draw for the whole batch",
-        "layers",
-        "noise = keras.random.normal(ops.shape(mu), dtype=mu.dtype, seed=self.seed_generator)",
-        "noise = keras.random.normal((1, 1), dtype=mu.dtype, seed=self.seed_generator)",
-        ("03_sampling", "00_start_here"),
-    ),
-    Mutation(
-        "noise of a fixed shape: batches of 50",
-        "layers",
-        "noise = keras.random.normal(ops.shape(mu), dtype=mu.dtype, seed=self.seed_generator)",
-        "noise = keras.random.normal((50, 1), dtype=mu.dtype, seed=self.seed_generator)",
-        ("03_sampling", "00_start_here"),
-    ),
-    Mutation(
-        "KL of the wrong sign",
-        "losses",
-        "return 0.5 * (ops.square(mu) + (ops.expm1(log_var) - log_var))",
-        "return -0.5 * (ops.square(mu) + (ops.expm1(log_var) - log_var))",
-        ("04_loss",),
-    ),
-    Mutation(
-        "KL averaged over the latent, not summed",
-        "losses",
-        "return ops.sum(kl_per_dimension(mu, log_var), axis=-1)",
-        "return ops.mean(kl_per_dimension(mu, log_var), axis=-1)",
-        ("04_loss",),
-    ),
-    Mutation(
-        "window starts: the last window is forgotten",
-        "windows",
-        "starts = np.arange(first, end - timesteps + 1, stride, dtype=np.int64)",
-        "starts = np.arange(first, end - timesteps, stride, dtype=np.int64)",
-        ("01_windowing",),
-    ),
-    Mutation(
-        "windows to points: the edges are dropped",
-        "windows",
-        "return np.where(self._count > 0, values, np.nan)",
-        "return np.where(self._count == self._count.max(initial=1), values, np.nan)",
-        ("01_windowing", "06_thresholding"),
-    ),
-    Mutation(
-        "detector: scaler fitted on held-back rows too",
-        "detector",
-        "self.scaler_ = Scaler().fit(values[:fit_end])",
-        "self.scaler_ = Scaler().fit(values)",
-        ("10_bug_museum", "01_windowing"),
-    ),
-    Mutation(
-        "scaler: fitted anew on whatever it transforms",
-        "data",
-        "x -= self.mean_",
-        "self.fit(x); x -= self.mean_",
-        ("01_windowing", "10_bug_museum"),
-    ),
-    Mutation(
-        "sampling left out of the loss: z is the mean in training",
-        "model",
-        "if z is None:\n            z = self.sampling([mu, log_var], training=training)",
-        "if z is None:\n            z = self.sampling([mu, log_var], training=False)",
-        ("03_sampling", "04_loss"),
-    ),
-    Mutation(
-        "loss layer: error averaged over the window, not summed",
-        "negative_elbo",
-        "return ops.sum(gaussian_nll(windows, rebuilt, self.noise), axis=(1, 2))",
-        "return ops.mean(gaussian_nll(windows, rebuilt, self.noise), axis=(1, 2))",
-        ("00_start_here",),
-    ),
-    Mutation(
-        "loss layer: no KL divergence",
-        "negative_elbo",
-        "self.add_loss(ops.mean(self.nll(windows, rebuilt) + self.beta * kl_divergence(mu, log_var)))",
-        "self.add_loss(ops.mean(self.nll(windows, rebuilt)))",
-        ("00_start_here",),
-    ),
-    Mutation(
-        "every latent dimension counts as active",
-        "losses",
-        "return means.var(axis=0) > threshold",
-        "return means.var(axis=0) >= 0",
-        ("04_loss",),
-    ),
-    Mutation(
-        "warm-up that is over at once",
-        "losses",
-        "share = min(max(step / self.steps, 0.0), 1.0)",
-        "share = 1.0",
-        ("04_loss",),
-    ),
-    Mutation(
-        "windows to points: 'last' takes the middle",
-        "windows",
-        'target = self.timesteps - 1 if self.how == "last" else self.timesteps // 2',
-        "target = self.timesteps // 2",
-        ("01_windowing",),
-    ),
-    Mutation(
-        "hits counted inside the label only",
-        "notebooks/01_windowing",
-        "tolerant = [np.flatnonzero(flags[first : last + 1 + HOUR]) for _, first, last in events]",
-        "tolerant = [np.flatnonzero(flags[first : last + 1]) for _, first, last in events]",
-        (),
-    ),
-    Mutation(
-        "rules compared at unequal false alarms",
-        "notebooks/01_windowing",
-        "limits = {how: np.quantile(points[how][far], 0.999) for how in rules}",
-        "limits = {how: np.quantile(points[how], 0.99) for how in rules}",
-        (),
-    ),
-    Mutation(
-        "feedback judged with the truth at hand",
-        "notebooks/02_repeat_vector",
-        "outputs = model.decode(mu, targets=windows, training=True) if truth else model.decode(mu)",
-        "outputs = model.decode(mu, targets=windows, training=True)",
-        (),
-    ),
-    Mutation(
-        "flags that differ counted twice",
-        "notebooks/03_sampling",
-        "lost = np.sum(flags[0] & ~flags[1]) / flags[0].sum()",
-        "lost = np.sum(flags[0] != flags[1]) / flags[0].sum()",
-        (),
-    ),
-    Mutation(
-        "sampling left out of a comparison of losses",
-        "notebooks/04_loss",
-        "drawn = np.mean([nll(model.sampling([mu, log_var], training=True)) for _ in range(draws)])",
-        "drawn = nll(mu)",
-        (),
-    ),
-    Mutation(
-        "score function without its baseline",
-        "notebooks/appendices/A1_score_function",
-        '"baseline 2d": (f - 2 * d) * eps[:, 0]',
-        '"baseline 2d": f * eps[:, 0]',
-        (),
-    ),
-)
 
 
 def mutated_lesson(mutation: Mutation, folder: Path) -> Path:

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1] / "notebooks"
-LESSONS = sorted([*ROOT.glob("0[0-4]_*.ipynb"), *ROOT.glob("appendices/A*.ipynb")])
+REPORT = ROOT / "07_report.ipynb"  # a product that explains itself: no lesson
+LESSONS = sorted({*ROOT.glob("[01]*.ipynb"), *ROOT.glob("appendices/A*.ipynb")} - {REPORT})
 
 
 def parts(path):
@@ -23,7 +24,7 @@ def lesson(request):
 
 
 def test_lessons_are_found():
-    assert len(LESSONS) >= 6
+    assert len(LESSONS) >= 14
 
 
 def test_one_parameters_cell_says_what_to_install(lesson):
@@ -37,7 +38,7 @@ def test_one_parameters_cell_says_what_to_install(lesson):
 
 def test_answer_comes_first_and_the_page_can_be_taken_along(lesson):
     _, words = parts(lesson)
-    assert re.match(r"# \S+ · .+\n\n> \*\*", words[0]), "a title, then the answer in bold"
+    assert re.match(r"# \S+ · .+\n\n> (\".+\" )?\*\*", words[0]), "a title, perhaps the question, the answer in bold"
     assert re.search(r"\d", words[0].split("\n\n")[1]), "with its number"
     assert f"]({lesson.name})" in words[0]
 
@@ -48,8 +49,11 @@ def test_exercises_fold_their_answers_away(lesson):
     _, words = parts(lesson)
     last = words[-1]
     assert "## Exercises" in last
-    assert last.index("<details><summary>") > last.index("3. **Extend.**")
-    assert last.rstrip().endswith("</details>")
+    exercises = last[last.index("## Exercises") :]
+    assert all(word in exercises for word in ("1. **Predict.**", "2. **Change.**", "3. **Extend.**"))
+    assert last.count("<details><summary>") == exercises.count("<details><summary>") == last.count("</details>")
+    folded = re.sub(r"<details>.*?</details>", "", exercises, flags=re.DOTALL)  # one fold for all, or one for each
+    assert exercises.count("<details>") in (1, 3) and "Answer" not in folded
 
 
 def test_cells_are_short_and_checked_and_print_no_verdicts(lesson):
@@ -68,6 +72,19 @@ def test_every_figure_has_words(lesson):
     assert len(pictures) >= 2
     for picture in pictures:
         assert len(picture.metadata["image/png"]["alt"].split()) >= 8
+
+
+def test_a_link_called_by_a_file_name_leads_to_that_file(lesson):
+    _, words = parts(lesson)
+    for name, target in re.findall(r"\[`(\w+\.py)`\]\(([^)]+)\)", "\n".join(words)):
+        assert target.endswith(name), f"{name} is now at {target}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("solutions/*.ipynb")), ids=lambda path: path.stem)
+def test_solutions_say_what_to_install_too(path):
+    code, _ = parts(path)
+    assert "install: bool = False" in code[0].source and 'source: str = "../.."' in code[0].source
+    assert code[1].source == "if install:\n    %pip install --quiet {source}"
 
 
 def test_links_to_files_lead_somewhere(lesson):
