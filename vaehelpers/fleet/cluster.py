@@ -101,7 +101,7 @@ def run_here(jobs: Sequence[Mapping[str, Any]]) -> Generator[dict[str, Any]]:
 def run_on(client: Client, jobs: Sequence[Mapping[str, Any]]) -> Generator[dict[str, Any]]:
     """Do jobs on a cluster, and give their records as they come.
 
-    A job whose worker is lost is given to another one, three times at most (``distributed.scheduler.allowed-failures``).
+    A job whose worker is lost is given to another one, as often as ``distributed.scheduler.allowed-failures`` says (3).
 
     Raises
     ------
@@ -122,8 +122,8 @@ def run_on(client: Client, jobs: Sequence[Mapping[str, Any]]) -> Generator[dict[
         job = by_key.pop(future.key)
         if future.status in ("cancelled", "lost"):
             raise FleetError(
-                f"the scheduler was lost with {len(by_key) + 1} series to go; what is done is kept, and the same command "
-                "goes on"
+                f"the scheduler was lost with {len(by_key) + 1} series to go; what is done is kept, and the same "
+                "command goes on"
             )
         try:
             record = future.result()

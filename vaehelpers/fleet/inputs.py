@@ -93,13 +93,13 @@ def find_sources(
     names = _names(list(places), known or {})
     found = []
     for number, (origin, path) in enumerate(places.items(), 1):
-        digest, error = "", errors.get(origin, "")
-        if not error:
+        digest, wrong = "", errors.get(origin, "")
+        if not wrong:
             try:
                 digest = _digest(path)
             except OSError as problem:
-                error = f"{path}: {problem.strerror or problem}"
-        found.append(Source(names[origin], path, origin, digest, error))
+                wrong = f"{path}: {problem.strerror or problem}"
+        found.append(Source(names[origin], path, origin, digest, wrong))
         progress("looking at the data", number, len(places))
     return found
 
@@ -168,7 +168,7 @@ def _split(path: str, by: str, inputs: Path) -> dict[str, str]:
             if typed:
                 rows.to_parquet(temporary, index=False)
             else:
-                rows.to_csv(temporary, index=False, sep=table.separator, lineterminator="\n")
+                rows.to_csv(temporary, index=False, sep=table.separator or ",", lineterminator="\n")
         parts[name] = str(place.resolve())
     if not parts:
         raise InputError(f"the column {by!r} of {path} names no series")
@@ -176,7 +176,8 @@ def _split(path: str, by: str, inputs: Path) -> dict[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    from vaehelpers.data.catalogue import EMBEDDED, _nab_names
+    from vaehelpers.data.catalogue import EMBEDDED
+    from vaehelpers.data.nab import _nab_names
 
     return not os.path.exists(name) and (name in EMBEDDED or name.removesuffix(".csv") in _nab_names())
 

@@ -1,14 +1,17 @@
 """What a worker does with one series: fit, score, save, and say in one record how it went.
 
-A job is a plain dict and its result is one, so that any process that has this package can do it. Whatever it writes lies
-at a place that follows from the series' name: a job that is done twice, because a machine was lost, overwrites its own.
+A job is a plain dict and its result is one, so that any process that has this package can do it. Whatever it writes
+lies at a place that follows from the series' name: a job that is done twice, because a machine was lost, overwrites its
+own.
 """
 
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import os
+import platform
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +25,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder
 from vaehelpers.common.output import write_json, write_table
 from vaehelpers.common.progress import Progress
+from vaehelpers.fleet.daily import save_context, score_new_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +67,7 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with _deadline(job, begin) as progress:
             _check_version(job)
-            record = {"report": _report, "fit": _fit, "score": _score}[job["kind"]](job, progress)
+            record = {"report": _report, "fit": _fit, "score": score_new_rows}[job["kind"]](job, progress)
     except Late:
         return failure(job, f"stopped at the deadline of {job['deadline']:g} s", "deadline", begin)
     except InputError as error:
@@ -74,7 +78,8 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
         known = isinstance(error, vaehelpers.report.ReportError)
         words = " ".join(str(error).split()) or "no message"
         return failure(job, words if known else f"{type(error).__name__}: {words}", "error", begin)
-    record |= {"seconds": time.perf_counter() - begin, **_about(job), "status": "ok", "error": "", "cause": ""}
+    record = {**_about(job), **record, **_fresh(), "status": "ok", "error": "", "cause": "", "run": job["run"]}
+    record["seconds"] = time.perf_counter() - begin
     write_json(record, Path(job["folder"]) / RECORD)
     Path(job["failed"]).unlink(missing_ok=True)
     _renew_worker(job)
@@ -84,7 +89,7 @@ def run_job(job: Mapping[str, Any]) -> dict[str, Any]:
 def finished(job: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record of this very job, where it is done: by a worker that was lost before it could say so."""
     record = read_record(Path(job["folder"]) / RECORD)
-    if record is not None and record.get("key") == job["key"]:
+    if record is not None and (record.get("key") == job["key"] or job["key"] in record.get("scored", ())):
         return record
     record = read_record(Path(job["failed"]))
     if record is not None and record.get("key") == job["key"] and record.get("run") == job["run"]:
@@ -120,9 +125,15 @@ def _about(job: Mapping[str, Any]) -> dict[str, Any]:
         "folder": f"{Path(job['folder']).parent.name}/{Path(job['folder']).name}",
         "version": vaehelpers.__version__,
         "report": (Path(job["folder"]) / "report.html").is_file(),
+        **_fresh(),
+    }
+
+
+def _fresh() -> dict[str, Any]:
+    return {
         "memory_mb": _memory(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "worker": os.uname().nodename if hasattr(os, "uname") else "",
+        "worker": platform.node(),
     }
 
 
@@ -203,6 +214,7 @@ def _fit(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         detector.save(place / "detector")
         write_table(frame, place / "scores.csv")
         write_table(found.events, place / "events.csv")
+        save_context(place, data, detector.timesteps_, detector.smooth_)
         write_json({**record, **_about(job), "status": "ok", "error": "", "cause": ""}, place / RECORD)
     return record
 
@@ -218,8 +230,9 @@ def _report(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     folder = Path(job["folder"])
     report(job["path"], folder, values=values, data_dir=job["data_dir"], force=True, progress=progress)
     numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    line = json.loads((folder / "detector" / "detector.json").read_text(encoding="utf-8"))["alarm_line"]
-    data = open_data(job)
+    saved = json.loads((folder / "detector" / "detector.json").read_text(encoding="utf-8"))
+    line, data = saved["alarm_line"], open_data(job)
+    save_context(folder, data, saved["timesteps"], saved["smooth"])
     scores = pd.read_csv(folder / "scores.csv", usecols=["score"])["score"].to_numpy(float)
     record = _facts(data, scores, pd.read_csv(folder / "events.csv"), numbers["seconds"]["fit"])
     promise = line["promise"] if line else None
@@ -232,13 +245,6 @@ def _report(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         "unit": promise["unit"] if promise else "",
         "notes": numbers["notes"],
     }
-
-
-def _score(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Score what is new in a series with its saved detector."""
-    from vaehelpers.fleet.daily import score_new_rows
-
-    return score_new_rows(job, progress)
 
 
 # -- pieces --------------------------------------------------------------------------------------------------------
@@ -288,8 +294,8 @@ def _facts(data: Series, scores: NDArray[Any], events: pd.DataFrame, fit_seconds
         "severity": worst,
         "fit_seconds": fit_seconds,
         "drift": drift_of(data, scores),
-        "first_time": _moment(data, 0),
-        "last_time": _moment(data, data.n - 1),
+        "first_time": moment(data, 0),
+        "last_time": moment(data, data.n - 1),
         "picture": picture(data, events),
         "event_list": event_list(events),
     }
@@ -313,7 +319,7 @@ def event_list(events: pd.DataFrame) -> list[dict[str, Any]]:
     for event in events.head(KEPT_EVENTS).to_dict("records"):
         one = {name: event.get(name) for name in wanted}
         for name in ("start", "end", "peak"):
-            value = one[name]
+            value: Any = one[name]
             one[name] = value.isoformat() if hasattr(value, "isoformat") else value
         listed.append(one)
     return listed
@@ -330,7 +336,7 @@ def picture(data: Series, events: pd.DataFrame) -> dict[str, Any]:
     known = values[np.isfinite(values)]
     low, span = (float(known.min()), float(np.ptp(known)) or 1.0) if len(known) else (0.0, 1.0)
     line: list[int | None] = []
-    for first, last in zip(edges[:-1], edges[1:]):
+    for first, last in itertools.pairwise(edges):
         piece = values[first:last]
         piece = piece[np.isfinite(piece)]
         if len(piece):
@@ -344,7 +350,8 @@ def picture(data: Series, events: pd.DataFrame) -> dict[str, Any]:
     return {"line": line, "events": spans}
 
 
-def _moment(data: Series, row: int) -> Any:
+def moment(data: Series, row: int) -> Any:
+    """Time of a row as text or number; None without times."""
     if data.times is None:
         return None
     value = data.times[row]

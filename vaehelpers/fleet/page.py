@@ -1,4 +1,4 @@
-"""The index of a fleet as one page for the browser: sorts, searches, shows 100 rows at a time, asks nobody for anything."""
+"""The index of a fleet as one page: it sorts and searches, 100 rows at a time, and asks nobody for anything."""
 
 from __future__ import annotations
 
@@ -59,17 +59,21 @@ def render_index(
         *([("new events", f"{new:,}")] if new else []),
         ("discoveries", f"{int(rows['discovery'].sum()):,}"),
     ]
-    return Environment(autoescape=True).from_string(_part("index.html.j2")).render(
-        title=title,
-        css=_part("index.css"),
-        script=script,
-        digest=digest,
-        facts=facts,
-        sentence=sentence,
-        payload=_script_json(payload),
-        top=_top(events),
-        made=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M UTC}",
-        version=vaehelpers.__version__,
+    return (
+        Environment(autoescape=True)
+        .from_string(_part("index.html.j2"))
+        .render(
+            title=title,
+            css=_part("index.css"),
+            script=script,
+            digest=digest,
+            facts=facts,
+            sentence=sentence,
+            payload=_script_json(payload),
+            top=_top(events),
+            made=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M UTC}",
+            version=vaehelpers.__version__,
+        )
     )
 
 

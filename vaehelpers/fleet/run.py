@@ -49,6 +49,8 @@ class Fleet:
     seconds : float
     dashboard : str
         Address of the dashboard while it ran; empty where there was no cluster.
+    skipped : tuple of str
+        What `score_fleet` has no detector for.
     """
 
     rows: pd.DataFrame
@@ -60,6 +62,7 @@ class Fleet:
     sentence: str
     seconds: float
     dashboard: str = ""
+    skipped: tuple[str, ...] = ()
 
 
 def fleet(
@@ -169,10 +172,11 @@ def fleet(
         sources = find_sources(
             [str(word) for word in words], store.inputs, by=by, known=store.about["names"], progress=progress
         )
-        run = {"id": uuid.uuid4().hex[:12], "command": list(command) if command else None, "start": _now()}
+        run = a_run(command)
         store.note(sources, asked, run)
-        fixed = {**asked, "data_dir": str(Path(data_dir).resolve()) if data_dir else None, "deadline": deadline}
-        jobs = [_job(store, source, fixed, asked, run["id"]) for source in sources]
+        where = str(Path(data_dir).resolve()) if data_dir else None
+        fixed = {**asked, "data_dir": where, "deadline": deadline, "run": run["id"]}
+        jobs = [_job(store, source, fixed, job_key(source.sha256, asked)) for source in sources]
         todo, kept = sift(store, sources, jobs)
         dashboard = ""
         try:
@@ -193,19 +197,16 @@ def _check(workers: int | None, deadline: float | None, level: float) -> None:
         raise InputError(f"false_discoveries={level} must lie between 0 and 1")
 
 
-def _job(
-    store: Store, source: Source, fixed: Mapping[str, Any], asked: Mapping[str, Any], run: str
-) -> dict[str, Any]:
+def _job(store: Store, source: Source, fixed: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {
         **fixed,
         "name": source.name,
         "path": source.path,
         "origin": source.origin,
         "sha256": source.sha256,
-        "key": job_key(source.sha256, asked),
+        "key": key,
         "folder": str(store.place(source.name)),
         "failed": str(store.failed(source.name)),
-        "run": run,
         "neighbours": 0,
     }
 
@@ -216,20 +217,13 @@ def sift(store: Store, sources: Sequence[Source], jobs: Sequence[dict[str, Any]]
     for source, job in zip(sources, jobs):
         if source.error:
             failure(job, source.error, "reading")
-        elif store.done(source.name, job["key"]) is not None:
-            store.failed(source.name).unlink(missing_ok=True) if _is_done(store, source.name, job["key"]) else None
+        elif (record := store.done(source.name, job["key"])) is not None:
+            if record["status"] == "ok":  # a failure of other data in between is of no more interest
+                store.failed(source.name).unlink(missing_ok=True)
             kept += 1
         else:
             todo.append(job)
     return todo, kept
-
-
-def _is_done(store: Store, name: str, key: str) -> bool:
-    """Whether there is a result with this key: a failure of other data in between is then of no more interest."""
-    from vaehelpers.fleet.jobs import RECORD, read_record
-
-    record = read_record(store.place(name) / RECORD)
-    return record is not None and record.get("key") == key
 
 
 def work(
@@ -265,5 +259,7 @@ def work(
     return dashboard
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def a_run(command: Sequence[str] | None) -> dict[str, Any]:
+    """What fleet.json keeps of a call."""
+    start = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"id": uuid.uuid4().hex[:12], "command": list(command) if command else None, "start": start}

@@ -66,7 +66,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.record} is damaged ({error}); remove the folder and start over") from error
         if found != FORMAT:
-            raise InputError(f"{self.record} has format {found}, and this version knows {FORMAT}; choose another folder")
+            raise InputError(f"{self.record} has format {found}, and this version knows {FORMAT}; choose another")
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

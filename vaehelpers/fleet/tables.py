@@ -24,13 +24,12 @@ EVENT_COLUMNS = ("series", "start", "end", "peak", "severity", "unit", "at_least
 
 def fleet_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A row per series: failures first, then by severity; see docs/fleet.md for the columns."""
-    frame = pd.DataFrame(
-        {name: pd.Series([record.get(name) for record in records], dtype=object) for name in COLUMNS}
-    )
+    frame = pd.DataFrame({name: pd.Series([record.get(name) for record in records], dtype=object) for name in COLUMNS})
     frame["p_value"] = [chance_of(record) for record in records]
     frame["extrapolated"] = [_beyond(record) for record in records]
     frame["discovery"] = False
-    for name, kind in COLUMNS.items():
+    kinds: dict[str, Any] = COLUMNS
+    for name, kind in kinds.items():
         if kind == "float64":
             frame[name] = pd.to_numeric(frame[name]).astype("float64")
         elif kind == "str":
@@ -56,7 +55,8 @@ def chance_of(record: Mapping[str, Any]) -> float:
 
     Examples
     --------
-    >>> record = {"status": "ok", "alarms": "ok", "unit_rows": 1_000.0, "scored_rows": 500, "severity": 50.0, "events": 1}
+    >>> record = {"status": "ok", "alarms": "ok", "unit_rows": 1_000.0, "scored_rows": 500, "severity": 50.0}
+    >>> record |= {"events": 1}
     >>> round(chance_of(record), 5)
     0.00995
     >>> chance_of(record | {"alarms": "no promise"})
@@ -113,8 +113,8 @@ def control_discoveries(rows: pd.DataFrame, level: float) -> tuple[pd.DataFrame,
             "there are no p-values to go by; events are ranked."
         )
     words = (
-        f"{found} of the {int(usable.sum())} series with calibrated p-values are discoveries; at most {level:.0%} of the "
-        "discoveries are expected to be chance (Benjamini-Hochberg)."
+        f"{found} of the {int(usable.sum())} series with calibrated p-values are discoveries; at most {level:.0%} of "
+        "them are expected to be chance (Benjamini-Hochberg)."
     )
     if far:
         words += f" {far} of them rest on a tail that was extrapolated beyond the calibration rows."
