@@ -132,8 +132,8 @@ def _about(job: Mapping[str, Any]) -> dict[str, Any]:
 def _fresh() -> dict[str, Any]:
     return {
         "memory_mb": _memory(),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "worker": platform.node(),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        "worker": f"{platform.node()}:{os.getpid()}",
     }
 
 
