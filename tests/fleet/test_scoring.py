@@ -52,7 +52,7 @@ def test_what_is_new_is_on_top_and_only_once(today):
     pd.testing.assert_frame_equal(again.rows, found.rows)
     make_frame(2, rows=700).to_csv(today / "today" / "m2.csv", index=False)  # other bytes, no new row
     third = score(today)
-    assert third.done == 1 and not third.rows["new_events"].fillna(0).astype(int).any() or third.kept == 2
+    assert (third.done == 1 and not third.rows["new_events"].fillna(0).astype(int).any()) or third.kept == 2
 
 
 def test_the_fitted_series_stay_done(small, today):
