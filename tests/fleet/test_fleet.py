@@ -180,7 +180,7 @@ def test_a_scheduler_that_does_not_answer_is_told(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed comes with the extra fleet")
     monkeypatch.setattr("vaehelpers.fleet.cluster.WAIT", 1)
     write(tmp_path / "data", 1)
-    with pytest.raises(room.FleetError, match="no scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(room.FleetError, match="no scheduler answers at tcp:"):
         run(tmp_path / "data", tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
 

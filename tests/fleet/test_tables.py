@@ -15,8 +15,8 @@ from vaehelpers.fleet.tables import chance_of, control_discoveries, events_frame
 def record(name, severity=math.nan, **other):
     base = {
         "series": name, "status": "ok", "error": "", "alarms": "ok", "unit": "month", "unit_rows": 1_000.0,
-        "supported": 50.0, "scored_rows": 1_000, "severity": severity, "events": int(severity == severity), "drift": 1.0,
-        "finished": "2024-01-01", "event_list": [],
+        "supported": 50.0, "scored_rows": 1_000, "severity": severity, "events": int(severity == severity),
+        "drift": 1.0, "finished": "2024-01-01", "event_list": [],
     }  # fmt: skip
     return base | other
 

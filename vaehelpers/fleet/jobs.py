@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vaehelpers.data.series import Series
 
 RECORD = "fleet.json"
-FITS = 25  # of one process: TensorFlow keeps about 10 MB of each, so that a worker is started anew after these
+FITS = 25  # of one process: TensorFlow keeps about 15 MB of each, so that a worker is started anew after these
 GRACE = 30.0  # seconds after the deadline until a job that does not listen takes its process with it
 BINS = 40  # of the small picture: the lowest and the highest value of each
 KEPT_EVENTS = 200  # a series, the worst
@@ -381,8 +381,13 @@ def _memory() -> float | None:
 def _renew_worker(job: Mapping[str, Any]) -> None:
     """Start the process of a worker anew after some fits, between two jobs, with all its results handed over."""
     global _fits
-    _fits += job["kind"] == "fit"
-    if _fits < FITS or not job["neighbours"]:
+    if job["kind"] != "fit" or not job["neighbours"]:
+        return
+    import keras
+
+    keras.backend.clear_session()
+    _fits += 1
+    if _fits < FITS:
         return
     from distributed import get_worker
 

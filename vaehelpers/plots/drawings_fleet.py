@@ -37,12 +37,12 @@ def fleet_map() -> Picture:
         page.arrow(scheduler, worker)
     page.arrow(workers[2], folder)
     page.arrow(command, folder)
-    page.text(28, 12.6, "looks first what is done", size=8.5)
+    page.text(13, 13, "looks first what is done", size=8.5)
     page.text(88, 7.4, "results go to the disk,\nnot through the scheduler", size=8.5)
     return page.picture(
-        "The command looks into the folder for what is done, and gives the rest to the scheduler as jobs. The scheduler "
-        "gives each job to a worker, a process with a TensorFlow of its own. Workers write results into the folder; each "
-        "series' folder appears whole."
+        "The command looks into the folder for what is done, and gives the rest to the scheduler as jobs. The "
+        "scheduler gives each job to a worker, a process with a TensorFlow of its own. Workers write results into the "
+        "folder; each series' folder appears whole."
     )
 
 
@@ -80,6 +80,6 @@ def fleet_timeline(rows: pd.DataFrame, lost: Sequence[tuple[float, str]] = ()) -
     killed = f" A dashed line marks the moment at which a worker was killed; {len(lost)} was." if lost else ""
     return picture(
         figure,
-        f"Bars of {len(rows)} series on {len(workers)} processes over {end.max() - zero:.0f} seconds.{killed} The first "
-        "bar of each process is the longest, because TensorFlow starts in it.",
+        f"Bars of {len(rows)} series on {len(workers)} processes over {end.max() - zero:.0f} seconds.{killed} The "
+        "first bar of each process is the longest, because TensorFlow starts in it.",
     )
