@@ -1,4 +1,4 @@
-"""The command line: `vaehelpers report | fit | score | watch | compare | bench | data`.
+"""The command line: `vaehelpers report | fit | score | watch | compare | fleet | bench | data`.
 
 Nothing heavy is imported before it is needed, so that ``--help`` answers at once and bad input within a second or so:
 whatever can be told without TensorFlow is told before it starts. Errors are one line on stderr, ``Error: ...``; the
@@ -23,6 +23,7 @@ from vaehelpers.commands.bench import bench
 from vaehelpers.commands.compare import compare
 from vaehelpers.commands.data import data_group
 from vaehelpers.commands.fit import fit
+from vaehelpers.commands.fleet import fleet
 from vaehelpers.commands.options import _say
 from vaehelpers.commands.params import params
 from vaehelpers.commands.report import report
@@ -85,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         text = str(error).strip().splitlines()
         message = f"{type(error).__name__}: {text[0] if text else 'no message'}"
-        if isinstance(error, vaehelpers.report.ReportError):
+        if isinstance(error, (vaehelpers.report.ReportError, vaehelpers.fleet.FleetError)):
             message = str(error)
         return _fail(f"{message} (--verbose shows the traceback)", 1, arguments)
 
@@ -121,5 +122,5 @@ def cli() -> None:
     """
 
 
-for command in (report, fit, score, watch, compare, bench, params, data_group):
+for command in (report, fit, score, watch, compare, fleet, bench, params, data_group):
     cli.add_command(command)
