@@ -45,7 +45,8 @@ before = watching.load_state(state)
 stream = Sum(before["stream"]["total"] if before else 0.0)
 reader = RowReader(["flow"], layout=before and before["layout"])
 rows = before["rows"] if before else 0
-with StopSignals() as stop, Output(1, state, rows=rows) as output, Journal(state, before and before["input"]) as journal:
+source = before and before["input"]
+with StopSignals() as stop, Output(1, state, rows=rows) as output, Journal(state, source) as journal:
     def save(place):
         end = place.end if place.end >= 0 else journal.offset
         journal.settle(end, cut=place.cut, save=lambda at: watching.save_state(state, stream, reader, place, at))
