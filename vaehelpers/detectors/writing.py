@@ -76,17 +76,19 @@ def write_scores(
     judged = judge_parts(
         detector, spool.values, spool.n, times=spool.times(), gaps=spool.gaps(), rows=rows, progress=progress
     )
+    chances = detector.p_values(judged.scores)  # of all at once: a rule may remember the rows before
     with atomic_file(path) as temporary, _table_writer(temporary) as write:
+        is_csv = temporary.suffix.lower() == ".csv"
         for first in range(skip, spool.n, rows):
-            part = judged.scores[first : first + rows]
-            data = spool.part(first, first + len(part))
-            frame = scores_frame(data, part, detector.p_values(part), judged.flags[first : first + len(part)])
-            # the spool holds single precision; the column has the type that a series scored whole has
-            held = frame.columns[1 : 1 + data.n_features]
-            frame[held] = frame[held].astype(np.float64)
+            here = slice(first, min(first + rows, spool.n))
+            data = spool.part(here.start, here.stop)
+            frame = scores_frame(data, judged.scores[here], chances[here], judged.flags[here])
+            if not is_csv:  # the spool holds single precision; the column has the type that a whole file's has
+                held = frame.columns[1 : 1 + data.n_features]
+                frame[held] = frame[held].astype(np.float64)
             if data.times is None:
                 frame["time"] += first - skip
-            elif isinstance(data.times, pd.DatetimeIndex) and temporary.suffix.lower() == ".csv":
+            elif isinstance(data.times, pd.DatetimeIndex) and is_csv:
                 frame["time"] = spool.as_text(data.times)
             write(frame)
     return judged
