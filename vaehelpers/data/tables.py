@@ -278,7 +278,16 @@ def read_table_parts(source: str | os.PathLike[str], rows: int, choices: Choices
         encodings = _Encodings(head)
         with opened.open() as file:
             _refuse_endless_lines(opened.label, encodings.watch(iter(lambda: file.read(MAX_LINE), b"")))
-        yield from _text_parts(opened, head, encodings.name, rows, choices)
+        parts = _text_parts(opened, head, encodings.name, rows, choices)
+        while True:
+            try:
+                part = next(parts, None)
+            except UnicodeError:
+                name = "UTF-16" if encodings.name == "utf-16" else "text in UTF-8 or Windows-1252"
+                raise InputError(f"{opened.label} is not valid {name}; save it as UTF-8") from None
+            if part is None:
+                return
+            yield part
 
 
 def refuse_repeats(names: Sequence[str], label: str) -> None:

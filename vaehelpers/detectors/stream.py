@@ -338,7 +338,7 @@ class StreamingDetector:
             stream._points.extend(points.tolist())
             if stream._alarms is not None and state.get("alarms") is not None:  # format 1 had none
                 stream._alarms.restore(state["alarms"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"the state of the stream is damaged ({error}); start without it") from error
         return stream
 
