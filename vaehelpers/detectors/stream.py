@@ -621,6 +621,6 @@ def _to_json(values: NDArray[Any]) -> list[Any]:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"rows {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2**53:
+        raise ValueError(f"rows {str(value)[:40]}")
     return value
