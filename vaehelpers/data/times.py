@@ -14,7 +14,8 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _cells, _is_text, _parse_numbers
 from vaehelpers.data.order import arrange, refuse_mixture, steps_of
 from vaehelpers.data.series import Times, to_nanoseconds
-from vaehelpers.data.tables import DATE, Table
+from vaehelpers.data.sources import Table
+from vaehelpers.data.tables import DATE
 
 YEAR_FIRST = "year first"
 
