@@ -50,9 +50,19 @@ pytest: setup  ## Tests and doctests, without the notebooks (ARGS="-k name")
 quick: setup  ## Unit tests alone, in two minutes: no notebooks, no doctests, nothing slow (ARGS="-k name")
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -p no:doctest -o addopts="--strict-markers -q" tests $(ARGS)
 
-fuzz: setup  ## The property tests on inputs drawn anew, FUZZ_EXAMPLES=2000 each (an hour or more)
+fuzz: setup  ## Mutated files, detectors, parameters, states; then the property tests drawn anew (an hour or more)
+	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 --dist loadfile -p no:doctest -o addopts="--strict-markers -q" \
-		$$(grep -lrE "^from hypothesis|^import hypothesis" tests --include="test_*.py" | sort) $(ARGS)
+		$$(grep -lrE "^from hypothesis|^import hypothesis" tests --include="test_*.py" | sort)
+
+kill: setup  ## Kill report, fit, score, watch and bench at 200 moments and look at what they leave (half an hour)
+	$(BIN)/python tests/kill/kill.py $(ARGS)
+
+audit: setup  ## Rules of bandit on the package, consistent dependencies, known vulnerabilities (needs network)
+	$(BIN)/ruff check --select S --ignore S101,S110,S112,S603,S607,S404 vaehelpers
+	@if command -v uv >/dev/null 2>&1; then uv pip check --python $(BIN)/python; else $(BIN)/python -m pip check; fi
+	@if command -v pip-audit >/dev/null 2>&1; then pip-audit --disable-pip --require-hashes -r requirements.lock; \
+		else echo "known vulnerabilities were not looked up: install pip-audit (pipx install pip-audit)"; fi
 
 coverage: setup  ## Branch coverage of tests and doctests; fails below the floor in pyproject.toml
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
@@ -99,4 +109,4 @@ lock: setup  ## Resolve requirements.lock and constraints.txt anew from pyprojec
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist runs mutants .coverage .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup report test lint pytest quick fuzz coverage mutants docs wheel-check nbval mutate notebooks bench format lock clean
+.PHONY: help setup report test lint pytest quick fuzz kill audit coverage mutants docs wheel-check nbval mutate notebooks bench format lock clean

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaehelpers.commands.rows import RowReader, StopSignals, lines_of
+from vaehelpers.commands.feed import lines_of
+from vaehelpers.commands.rows import RowReader, StopSignals
 from vaehelpers.commands.watching import load_state, save_state, watch
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
@@ -188,6 +189,10 @@ def test_a_signal_ends_the_waiting_and_the_handlers_come_back():
 # -- the whole -------------------------------------------------------------------------------------------------------
 
 
+def into(out):
+    return lambda line, row: out.append(line)
+
+
 def feed(first, last, values=None):
     values = wave(seed=3) if values is None else values
     return [f"{TIMES[i]},{values[i]}".encode() for i in range(first, last)]
@@ -196,20 +201,21 @@ def feed(first, last, values=None):
 def test_every_row_comes_out_with_the_score_of_the_whole(detector):
     values = wave(60, seed=3)
     out = []
-    count = watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,flow", *feed(0, 60)], out.append, complain=out)
+    count = watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,flow", *feed(0, 60)], into(out), complain=out)
     rows = [json.loads(line) for line in out]
     assert count == len(rows) == 60
     expected = trailing_scores(detector, Series(values, times=TIMES[:60]))
     np.testing.assert_allclose([row["score"] or np.nan for row in rows], expected, rtol=1e-6)
     assert [row["time"] for row in rows] == [str(t) for t in TIMES[:60]]
     assert [np.float32(row["value"]) for row in rows] == values.tolist()
-    assert list(rows[0]) == ["time", "value", "score", "p_value", "flag", "note"]
+    assert [row["row"] for row in rows] == list(range(1, 61))
+    assert list(rows[0]) == ["row", "time", "value", "score", "p_value", "flag", "event", "note"]
 
 
 def test_columns_of_other_names_are_remarked(detector):
     said = []
     lines = [b"t,level", b"2024-03-01,1", b"2024-03-01 00:05,1"]
-    watch(StreamingDetector(detector), RowReader(["flow"]), lines, str, complain=pytest.fail, remark=said.append)
+    watch(StreamingDetector(detector), RowReader(["flow"]), lines, into([]), complain=pytest.fail, remark=said.append)
     assert said == ["level is read as flow"]
 
 
@@ -217,22 +223,22 @@ def test_several_variables_are_named():
     values = np.stack([wave(), wave(seed=1)], axis=1)
     two = Detector(timesteps=8, units=4, latent_dim=2, steps=5, smooth=3).fit(Series(values, columns=("a", "b")))
     out = []
-    watch(StreamingDetector(two), RowReader(["a", "b"]), [b"b,a", b"2,1", b"2,"], out.append, complain=out.append)
+    watch(StreamingDetector(two), RowReader(["a", "b"]), [b"b,a", b"2,1", b"2,"], into(out), complain=out.append)
     assert [json.loads(line)["value"] for line in out] == [{"a": 1.0, "b": 2.0}, {"a": None, "b": 2.0}]
 
 
 def test_bad_lines_are_told_and_left_out(detector):
-    lines = [b"t,flow", *feed(0, 2), b"x", b"2024-03-01,9", b"\xff\xfe", *feed(2, 3), b"soon,1", b"2024-03-02,inf"]
+    lines = [b"t,flow", *feed(0, 2), b"x", b"2024-03-01,9", b"\x81\xfe", *feed(2, 3), b"soon,1", b"2024-03-02,inf"]
     out, wrong = [], []
-    assert watch(StreamingDetector(detector), RowReader(["flow"]), lines, out.append, complain=wrong.append) == 4
+    assert watch(StreamingDetector(detector), RowReader(["flow"]), lines, into(out), complain=wrong.append) == 4
     assert [json.loads(line)["note"] for line in out] == ["warming up", "warming up", "late", "warming up"]
     assert [text.split(":")[0] for text in wrong] == ["line 4", "line 6", "line 8", "line 9"]
-    for text, word in zip(wrong, ("1 field", "not UTF-8", "'soon' is no time", "infinite")):
+    for text, word in zip(wrong, ("1 field", "neither UTF-8 nor cp1252", "'soon' is no time", "infinite")):
         assert word in text
     with pytest.raises(InputError, match="line 4: 'x' has 1 field"):
-        watch(StreamingDetector(detector), RowReader(["flow"]), lines, out.append, complain=out.append, strict=True)
+        watch(StreamingDetector(detector), RowReader(["flow"]), lines, into(out), complain=out.append, strict=True)
     with pytest.raises(InputError, match="line 2: the rows have t, a, b"):
-        watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,a,b", b"3,1,2"], out.append, complain=out.append)
+        watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,a,b", b"3,1,2"], into(out), complain=out.append)
 
 
 @pytest.mark.parametrize("delivered", [0, 1, 17, 39])
@@ -242,10 +248,10 @@ def test_what_could_not_be_handed_on_comes_after_the_restart(detector, tmp_path,
     def once(stream, reader, lines, write, **options):
         return watch(
             stream, reader, lines, write, complain=pytest.fail,
-            save=lambda pending: save_state(path, stream, reader, pending), **options,
+            save=lambda place: save_state(path, stream, reader, place), **options,
         )  # fmt: skip
 
-    def until_nobody_reads(line):
+    def until_nobody_reads(line, row):
         if len(out) == delivered:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         out.append(line)
@@ -257,17 +263,17 @@ def test_what_could_not_be_handed_on_comes_after_the_restart(detector, tmp_path,
     assert len(state["pending"]) == 1
     stream = StreamingDetector.from_state(detector, state["stream"])
     reader = RowReader(["flow"], layout=state["layout"])
-    once(stream, reader, feed(delivered + 1, 40), out.append, pending=state["pending"])
+    once(stream, reader, feed(delivered + 1, 40), into(out), pending=state["pending"], rows=state["rows"])
     assert load_state(path)["pending"] == []
     whole = []
-    watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,flow", *feed(0, 40)], whole.append, complain=whole)
+    watch(StreamingDetector(detector), RowReader(["flow"]), [b"t,flow", *feed(0, 40)], into(whole), complain=whole)
     assert out == whole
 
 
 def test_the_state_is_kept_when_rows_pause_and_at_the_end(detector):
     kept, stream = [], StreamingDetector(detector)
     lines = [None, b"t,flow", *feed(0, 3), None, *feed(3, 5)]
-    watch(stream, RowReader(["flow"]), lines, str, complain=str, save=lambda pending: kept.append(stream.rows))
+    watch(stream, RowReader(["flow"]), lines, into([]), complain=str, save=lambda pending: kept.append(stream.rows))
     assert kept == [0, 3, 5]
 
 
@@ -278,7 +284,7 @@ def test_the_state_is_kept_when_rows_pause_and_at_the_end(detector):
         ("[]", "no state of watch"),
         ('{"format": 1, "stream": {}, "layout": {}, "pending": []}', "damaged"),
         ('{"format": 1, "stream": {}, "layout": null, "pending": [1]}', "damaged"),
-        ('{"format": 2, "stream": {}, "layout": null, "pending": []}', "update vaehelpers"),
+        ('{"format": 3, "stream": {}, "layout": null, "pending": []}', "update vaehelpers"),
     ],
 )
 def test_files_that_are_no_state(tmp_path, text, message):

@@ -167,3 +167,13 @@ def test_times_and_values_are_kept_as_given(tmp_path):
 
 def test_train_until_is_inclusive(tmp_path):
     assert read_series(write(tmp_path, PLAIN), train_until="2024-01-05").train_rows == 5
+
+
+def test_the_page_says_what_is_read_today():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    tool = Path(__file__).parents[2] / "tools" / "odd_files.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, "docs/odd-files.md is out of date: python tools/odd_files.py writes it anew"

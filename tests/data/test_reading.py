@@ -549,3 +549,10 @@ def test_whatever_bytes_give_a_series_or_one_line(tmp_path, content, magic):
     path = tmp_path / "any.bin"
     path.write_bytes(magic + content)
     read_or_one_line(path)
+
+
+def test_one_offset_of_another_form_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time,v\n" + "".join(f"2024-01-0{i},{i}\n" for i in range(1, 9)) + "2024-01-09 00:00+1:00,3\n")
+    with pytest.raises(InputError, match=r"'2024-01-09 00:00\+1:00' in column 'time' is not a time like the others"):
+        read_series(path)

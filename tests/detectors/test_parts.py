@@ -2,6 +2,9 @@
 
 import gzip
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -265,7 +268,9 @@ def test_the_table_of_the_parts_is_the_table_of_the_whole(detector, tmp_path, ax
     else:
         read = pd.read_parquet
     whole, parts = (read(tmp_path / f"{name}{ending}") for name in ("whole", "parts"))
-    pd.testing.assert_frame_equal(parts, whole, rtol=1e-5)
+    # single precision in double columns, where types are kept
+    assert parts["flow"].dtype == "float64"
+    pd.testing.assert_frame_equal(parts, whole, rtol=1e-5, check_dtype=ending == ".csv")
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["parts", "whole"]
 
 
@@ -287,3 +292,31 @@ def test_nothing_to_score_writes_nothing(detector, tmp_path):
     with Spool(tmp_path) as spool, pytest.raises(InputError, match="7 rows are fewer than one window"):
         write_scores(detector, spooled(spool, Series(np.zeros(7)), 20), tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+FORKED = """
+import os, sys
+import numpy as np
+from vaehelpers.detectors import Detector
+wave = np.sin(np.arange(800) / 3)
+detector = Detector(timesteps=10, units=4, steps=5, smooth=1).fit(wave)
+child = os.fork()
+if child == 0:
+    try:
+        detector.decision_function(wave)
+    except ValueError as error:
+        print(error, flush=True)
+        os._exit(7)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can fork here")
+def test_a_fork_after_use_is_told_and_does_not_hang():
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    said, status = done.stdout.strip().splitlines()
+    assert "forked" in said
+    assert "spawn" in said
+    assert status == "7"

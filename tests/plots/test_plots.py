@@ -203,3 +203,17 @@ def test_the_same_figure_gives_the_same_bytes():
         return plots.picture(figure).png
 
     assert draw() == draw()
+
+
+def test_names_with_dollar_signs_are_no_formulas():
+    from vaehelpers.plots import contributions, series, stacked_series, variable_heat
+
+    names = ["a$b", r"$\frac$", "$x$"]
+    values = np.random.default_rng(0).normal(size=(50, 3))
+    for ax in (
+        series(values[:, 0], name=names[1], unit="$"),
+        stacked_series(values, names),
+        contributions(np.abs(values[:2]), names, events=names[:2]),
+        variable_heat(np.abs(values), names),
+    ):
+        ax.figure.canvas.draw()

@@ -7,6 +7,7 @@ import csv
 import json
 import math
 import os
+import re
 import select
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.reading import LABEL_NAMES
-from vaehelpers.data.tables import COMMA_DECIMAL, DATE, MAX_LINE, MISSING, NUMBER
+from vaehelpers.data.tables import COMMA_DECIMAL, COMMA_THOUSANDS, DATE, MAX_LINE, MISSING, NUMBER
 from vaehelpers.data.times import NO_TIMES, TIME_NAMES
 
 PAUSE = 1.0  # seconds between two savings of the state while rows keep coming
@@ -71,12 +72,16 @@ class RowReader:
             raise InputError(f"{len(value)} value columns are named; the detector was fitted on {known}")
         self.notes: list[str] = []
         self.fatal = False
+        self._noted: set[str] = set()
+        self._commas: bool | None = None  # whether commas are decimal marks
         self._names: list[str] | None = None  # header or keys
         self._separator: str | None = None  # None: JSON
         self._time: str | None = None
         self._values: list[str] = []
         self._known = False  # which column holds what
         self._before = layout
+        if layout is not None and isinstance(layout.get("commas"), bool):
+            self._commas = layout["commas"]
         self._header = ""
 
     @property
@@ -85,7 +90,7 @@ class RowReader:
         if not self._known:
             return None
         names = {"names": self._names, "separator": self._separator}
-        return {**names, "header": self._header, "time": self._time, "values": self._values}
+        return {**names, "header": self._header, "time": self._time, "values": self._values, "commas": self._commas}
 
     def read(self, line: str) -> tuple[Any, list[float]] | None:
         """Read one line.
@@ -121,6 +126,28 @@ class RowReader:
             if not self._known:
                 self._find(cells)
         return self._time_of(cells), self._values_of(cells)
+
+    def decode(self, line: bytes) -> str:
+        """Turn a line's bytes into text: UTF-8, else cp1252 as `read_series` takes it.
+
+        Raises
+        ------
+        InputError
+            If it is too long.
+        """
+        if len(line) > MAX_LINE:
+            raise InputError(f"more than {MAX_LINE:,} bytes without an end; a row is one line")
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            try:
+                text = line.decode("cp1252")
+            except UnicodeDecodeError:
+                raise InputError(f"{line[:40]!r} is neither UTF-8 nor cp1252") from error
+            if not self._noted & {"cp1252"}:
+                self._noted.add("cp1252")
+                self.notes.append("the lines are no UTF-8 and are read as cp1252")
+            return text
 
     @contextlib.contextmanager
     def _or_fatal(self) -> Iterator[None]:
@@ -232,9 +259,39 @@ class RowReader:
                 return math.nan
             if NUMBER.match(text):
                 return float(text)
-            if self._separator not in (None, ",") and COMMA_DECIMAL.match(text):
-                return float(text.replace(".", "").replace(",", "."))
+            number = self._as_written(text)
+            if number is not None:
+                return number
         raise InputError(f"{str(cell)[:40]!r} in {name!r} is not a number")
+
+    def _as_written(self, text: str) -> float | None:
+        """A number with a decimal comma, a unit, or blanks between thousands, by the rules of `read_series`."""
+        unit = _UNIT.match(text)
+        bare = _BETWEEN.sub("", unit.group(1).strip() if unit else text)
+        done = f"unit {unit.group(2)!r} left out of the cells" if unit else ""
+        comma = "," in bare
+        if not NUMBER.match(bare):
+            if not comma or not COMMA_DECIMAL.match(bare):
+                return None
+            if COMMA_THOUSANDS.match(bare):  # 1,234 is either, until the feed has shown which
+                if self._commas is None and self._separator not in (None, ","):
+                    self._commas = True  # commas that separate no columns
+                if self._commas is None:
+                    raise InputError(f"{text[:40]!r} is a thousand or a fraction; write it with a point, or without")
+                if not self._commas:
+                    return float(bare.replace(",", ""))
+            else:
+                self._commas = True
+            bare = bare.replace(".", "").replace(",", ".")
+            done = done or "decimal commas"
+        if done and done not in self._noted:
+            self._noted.add(done)
+            self.notes.append(f"{done}: {text!r} is read as {float(bare):.10g}")
+        return float(bare)
+
+
+_UNIT = re.compile(r"(.*[\d.,])\s*([A-Za-z%°µμΩ€$/²³·]{1,8})$", re.DOTALL)
+_BETWEEN = re.compile(r"(?<=\d)[\u00a0\u202f\u2009\u2019' ](?=\d{3}(?!\d))")
 
 
 class StopSignals:
@@ -290,52 +347,6 @@ class StopSignals:
             if self._woken.fileno() in ready:
                 self._woken.recv(64)  # other signals wake as well
         return not self.number
-
-
-def lines_of(descriptor: int, stop: StopSignals) -> Iterator[bytes | None]:
-    """Read lines as they come.
-
-    Parameters
-    ----------
-    descriptor : int
-        Open file, pipe or terminal.
-    stop : StopSignals
-
-    Yields
-    ------
-    bytes or None
-        A line without its end; None where no whole line is there yet and waiting begins. Of a line over a megabyte
-        its beginning: no row is as long.
-
-    Examples
-    --------
-    >>> read, write = os.pipe()
-    >>> _ = os.write(write, b"a,b\\n1,2")
-    >>> os.close(write)
-    >>> with StopSignals() as stop:
-    ...     list(lines_of(read, stop))
-    [None, b'a,b', None, b'1,2']
-    """
-    rest, skipping = b"", False
-    while True:
-        yield None
-        if not stop.wait(descriptor):
-            return
-        data = os.read(descriptor, 1 << 16)
-        *lines, rest = (rest + data).split(b"\n")
-        if skipping and lines:
-            skipping = False
-            del lines[0]  # the end of the long line
-        if skipping:
-            rest = b""
-        elif len(rest) > MAX_LINE:
-            lines, rest, skipping = [*lines, rest], b"", True
-        elif not data and rest:
-            lines.append(rest)
-        for line in lines:  # to the last one, also after a signal: what was taken from a pipe is nowhere else
-            yield line.removesuffix(b"\r")
-        if not data:
-            return
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
 
-from vaehelpers.commands.options import _columns_of, _common, _interval, _remark
+from vaehelpers.commands.options import _columns_of, _common, _detector_folder, _interval, _remark
 
 
 @click.command()
@@ -29,19 +30,27 @@ def watch(
 ) -> None:
     """Score rows as they come in, with the detector saved in DIR.
 
-    Reads CSV with a header, or JSON lines, from standard input; writes one line of JSON for each row at once: time,
-    value, score, p_value, flag, note. A row's score depends on the rows up to it alone. Ends with its input, or at
-    Ctrl-C.
+    Reads CSV with a header, or JSON lines, from standard input; writes one line of JSON for each row at once: row,
+    time, value, score, p_value, flag, event, note. A row's score depends on the rows up to it alone. Ends with its
+    input, or at Ctrl-C.
     """
-    from vaehelpers.commands.rows import RowReader, StopSignals, lines_of
-    from vaehelpers.commands.watching import load_state, save_state
+    from vaehelpers.commands.feed import Journal, Output, lines_of, stdout_descriptor
+    from vaehelpers.commands.rows import RowReader, StopSignals
+    from vaehelpers.commands.watching import Checkpoint, load_state, save_state
     from vaehelpers.commands.watching import watch as run_watch
+    from vaehelpers.common.files import check_writable
+    from vaehelpers.common.temporary import reserved
     from vaehelpers.common.tensorflow import start_tensorflow
 
+    folder = _detector_folder(folder)
     columns = _columns_of(folder)
-    before = load_state(state) if state else None
-    reader = RowReader(columns, time=time, value=value, layout=before and before["layout"])
-    with StopSignals() as stop:
+    with contextlib.ExitStack() as stack:
+        if state:
+            check_writable(state, force=True)
+            stack.enter_context(reserved(state))
+        before = load_state(state) if state else None
+        reader = RowReader(columns, time=time, value=value, layout=before and before["layout"])
+        stop = stack.enter_context(StopSignals())
         start_tensorflow()
         from vaehelpers.detectors.stream import StreamingDetector
         from vaehelpers.detectors.vae import Detector
@@ -53,19 +62,19 @@ def watch(
             stream = StreamingDetector.from_state(detector, before["stream"])
         for note in stream.prepare().notes:
             _remark(f"Note: {note}", quiet)
+        rows = before["rows"] if before else 0
+        output = stack.enter_context(Output(stdout_descriptor(), state, rows=rows))
+        journal = stack.enter_context(Journal(state, before and before["input"])) if state else None
 
-        def save(pending: list[str]) -> None:
-            if state:
-                save_state(state, stream, reader, pending)
-
-        def write(line: str) -> None:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+        def save(place: Checkpoint) -> None:
+            if state and journal:
+                end = place.end if place.end >= 0 else journal.offset
+                journal.settle(end, cut=place.cut, save=lambda source: save_state(state, stream, reader, place, source))
 
         run_watch(
-            stream, reader, lines_of(sys.stdin.fileno(), stop), write, strict=strict, save=save,
+            stream, reader, lines_of(sys.stdin.fileno(), stop, journal), output.write, strict=strict, save=save,
             complain=lambda text: click.echo(text, err=True), remark=lambda text: _remark(f"Note: {text}", quiet),
-            pending=before["pending"] if before else (),
+            pending=before["pending"] if before else (), rows=rows,
         )  # fmt: skip
     if stop.number:
         raise click.exceptions.Exit(128 + stop.number)

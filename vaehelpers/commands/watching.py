@@ -6,37 +6,39 @@ coming or be wrong, signals that must not cut a row in half, and a reader who ma
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import time as clock
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaehelpers.commands.rows import PAUSE, RowReader
+from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
-from vaehelpers.data.tables import MAX_LINE
 
 if TYPE_CHECKING:
     from vaehelpers.detectors.stream import StreamingDetector, StreamPoint
 
 
-FORMAT = 1
+FORMAT = 2
 
 
 def watch(
     stream: StreamingDetector,
     reader: RowReader,
     lines: Iterable[bytes | None],
-    write: Callable[[str], object],
+    write: Callable[[str, int], object],
     *,
     complain: Callable[[str], object],
     remark: Callable[[str], object] = lambda text: None,
     strict: bool = False,
     pending: Sequence[str] = (),
-    save: Callable[[list[str]], object] = lambda pending: None,
+    rows: int = 0,
+    save: Callable[[Checkpoint], object] = lambda checkpoint: None,
 ) -> int:
     """Score rows as they come.
 
@@ -47,7 +49,7 @@ def watch(
     lines : iterable of bytes or None
         As `lines_of` gives them.
     write : callable
-        Takes one line of JSON for each row and hands it on at once.
+        Takes one line of JSON for each row, and the row's number, and hands it on at once.
     complain : callable
         Takes what is wrong with a line that is left out.
     remark : callable, optional
@@ -56,9 +58,11 @@ def watch(
         Raise at the first such line instead.
     pending : sequence of str
         Lines that were not handed on before a restart.
+    rows : int, default 0
+        Rows that were written before a restart, without the pending ones.
     save : callable, optional
-        Keeps the state. Called with the lines that could not be handed on: when the rows pause, each second while they
-        do not, at the end, and when `write` fails.
+        Keeps the state. Called with a `Checkpoint` when the rows pause, each second while they do not, at the end, and
+        when `write` fails.
 
     Returns
     -------
@@ -78,40 +82,77 @@ def watch(
     >>> detector = Detector(timesteps=10, units=4, steps=5, smooth=1).fit(np.sin(np.arange(600) / 3))
     >>> out = []
     >>> lines = [b'{"value": 0.5}', b'{"value": "high"}']
-    >>> watch(StreamingDetector(detector), RowReader(["value"]), lines, out.append, complain=print)
+    >>> write = lambda line, row: out.append(line)
+    >>> watch(StreamingDetector(detector), RowReader(["value"]), lines, write, complain=print)
     line 2: 'high' in 'value' is not a number; left out
     1
     >>> out
-    ['{"time": 0, "value": 0.5, "score": null, "p_value": null, "flag": 0, "note": "warming up"}']
+    ['{"row": 1, "time": 0, "value": 0.5, "score": null, ... "event": null, "note": "warming up"}']
     """
+    place = Checkpoint(rows=rows)
+
+    def hand_on(text: str) -> None:
+        try:
+            write(text, place.rows + 1)
+        except OSError:  # nobody reads any more, or the disk is full: the row was scored, and comes after the restart
+            save(dataclasses.replace(place, pending=(text,)))
+            raise
+        place.rows += 1
+
     for kept in pending:
-        _hand_on(write, kept, save)
-    written = len(pending)
+        hand_on(kept)
     saved = clock.monotonic()
     number = 0
     for line in lines:
         if line is None or clock.monotonic() - saved > PAUSE:
-            save([])
+            save(place)
             saved = clock.monotonic()
         if line is None:
             continue
         number += 1
         try:
-            row = reader.read(_text(line))
+            row = reader.read(reader.decode(line))
             while reader.notes:
                 remark(reader.notes.pop())
             point = None if row is None else stream.update(row[1], row[0])
         except InputError as error:
             if strict or reader.fatal:
-                save([])
+                save(place)
                 raise InputError(f"line {number}: {error}") from error
             complain(f"line {number}: {error}; left out")
+            place.settle(line)
             continue
+        place.settle(line)
         if row is not None and point is not None:
-            _hand_on(write, _json_line(point, row[1], reader.columns), save)
-            written += 1
-    save([])
-    return written
+            hand_on(_json_line(point, row[1], reader.columns, place.rows + 1))
+    save(place)
+    return place.rows - rows
+
+
+@dataclasses.dataclass
+class Checkpoint:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    rows : int
+        Rows handed on, of all runs.
+    end : int
+        Position in the input behind the last line that was read; -1 before the first one.
+    cut : bool
+        Whether that line goes on behind it.
+    pending : tuple of str
+        A line that could not be handed on.
+    """
+
+    rows: int = 0
+    end: int = -1
+    cut: bool = False
+    pending: tuple[str, ...] = ()
+
+    def settle(self, line: bytes) -> None:
+        """Count the line as read."""
+        self.end, self.cut = getattr(line, "end", -1), getattr(line, "cut", False)
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -124,7 +165,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        With stream, layout and pending; None where there is no such file.
+        With stream, layout, pending, rows and input; None where there is no such file.
 
     Raises
     ------
@@ -144,9 +185,16 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         state = json.loads(place.read_text(encoding="utf-8"))
         found, layout, pending = state["format"], state["layout"], state["pending"]
         good = isinstance(state["stream"], dict) and all(isinstance(line, str) for line in pending)
+        state.setdefault("rows", 0)  # format 1 had neither
+        state.setdefault("input", None)
+        good = good and type(state["rows"]) is int and state["rows"] >= 0
+        if state["input"] is not None:
+            read = Reader(state["input"], "the state's input")
+            read.count("generation", low=0, high=2**53), read.count("offset", low=0, high=2**53)
+            good = good and isinstance(read.take("cut"), bool)
         if layout is not None:
             good = good and {"names", "separator", "header", "time", "values"} <= set(layout)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no state of watch ({error}); {way_out}") from error
     if not good or not isinstance(found, int):
         raise InputError(f"{path} is a damaged state of watch; {way_out}")
@@ -158,7 +206,11 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def save_state(
-    path: str | os.PathLike[str], stream: StreamingDetector, reader: RowReader, pending: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    stream: StreamingDetector,
+    reader: RowReader,
+    checkpoint: Checkpoint | None = None,
+    source: Mapping[str, Any] | None = None,
 ) -> None:
     """Write all that a restart needs, whole or not at all.
 
@@ -167,8 +219,9 @@ def save_state(
     path : str or path-like
     stream : StreamingDetector
     reader : RowReader
-    pending : sequence of str
-        Lines of rows that were scored and could not be handed on.
+    checkpoint : Checkpoint, optional
+    source : mapping, optional
+        Where the input goes on: generation, offset and cut of the `Journal`.
 
     Examples
     --------
@@ -177,42 +230,29 @@ def save_state(
     >>> from vaehelpers.detectors import StreamingDetector
     >>> detector = Detector(timesteps=10, units=4, steps=5, smooth=1).fit(np.sin(np.arange(600) / 3))
     >>> path = Path(tempfile.mkdtemp()) / "state.json"
-    >>> save_state(path, StreamingDetector(detector), RowReader(["value"]))
-    >>> load_state(path)["pending"]
-    []
+    >>> save_state(path, StreamingDetector(detector), RowReader(["value"]), Checkpoint(rows=3))
+    >>> load_state(path)["rows"]
+    3
     """
+    place = checkpoint or Checkpoint()
     layout = reader.layout or reader._before
-    state = {"format": FORMAT, "stream": stream.state(), "layout": layout, "pending": list(pending)}
+    state = {"format": FORMAT, "stream": stream.state(), "layout": layout, "pending": list(place.pending)}
+    state |= {"rows": place.rows, "input": None if source is None else dict(source)}
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(state, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _hand_on(write: Callable[[str], object], line: str, save: Callable[[list[str]], object]) -> None:
-    try:
-        write(line)
-    except OSError:  # nobody reads any more: the row was scored, and is handed on after the restart
-        save([line])
-        raise
-
-
-def _text(line: bytes) -> str:
-    if len(line) > MAX_LINE:
-        raise InputError(f"more than {MAX_LINE:,} bytes without an end; a row is one line")
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{line[:40]!r} is not UTF-8") from error
-
-
-def _json_line(point: StreamPoint, values: Sequence[float], columns: Sequence[str]) -> str:
+def _json_line(point: StreamPoint, values: Sequence[float], columns: Sequence[str], row: int) -> str:
     plain = [_or_null(value) for value in values]
     return json.dumps(
         {
+            "row": row,
             "time": point.time,
             "value": plain[0] if len(plain) == 1 else dict(zip(columns, plain)),
             "score": _or_null(point.score),
             "p_value": _or_null(point.p_value),
             "flag": int(point.flag),
+            "event": None if point.event is None else dataclasses.asdict(point.event),
             "note": point.note,
         },
         ensure_ascii=False,

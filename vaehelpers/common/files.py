@@ -14,13 +14,21 @@ from pathlib import Path
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.temporary import PREFIX, temporary_file, temporary_folder
 
+_LONGEST = 255  # bytes of a name, on every file system in use
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE, AT_FDCWD of Linux
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
     """Where a link leads: results replace what it names, and not the link."""
     path = Path(path)
+    _check_names(path)
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _check_names(path: Path) -> None:
+    for part in path.parts:
+        if len(os.fsencode(part)) > _LONGEST:
+            raise InputError(f"{part[:40]}... has more than {_LONGEST} bytes; choose a shorter name")
 
 
 def _make_parent(parent: Path) -> None:
@@ -215,15 +223,8 @@ def _check_place(path: Path) -> None:
     """Refuse a name that the disk would refuse after the work: too long, below a file, or in a folder of others."""
     if path.is_symlink():
         raise InputError(f"{path} is a link that leads nowhere; remove it or choose another place")
-    parents = [path.absolute(), *path.absolute().parents]
-    try:
-        present = next(parent for parent in parents[1:] if parent.exists())
-    except OSError as error:
-        raise InputError(f"{str(path)[:60]}...: {error.strerror}; choose a shorter name") from error
-    longest = os.pathconf(present, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
-    for part in path.absolute().relative_to(present).parts:
-        if len(os.fsencode(part)) > longest:
-            raise InputError(f"{part[:40]}... has more than {longest} bytes; choose a shorter name")
+    parents = path.absolute().parents
+    present = next(parent for parent in parents if parent.exists())
     if not present.is_dir():
         raise InputError(f"cannot create the folder {path.parent}: {present} is a file; choose another place")
     if not os.access(present, os.W_OK):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from vaehelpers.common.errors import InputError
+
 
 def start_tensorflow() -> None:
     """Import TensorFlow without the lines that its native code writes to stderr.
@@ -22,3 +24,25 @@ def start_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+_used_in: int | None = None
+
+
+def check_process() -> None:
+    """Note which process runs TensorFlow, and refuse to run in a fork of it, where it would wait for ever.
+
+    Raises
+    ------
+    InputError
+        In a process that was forked from one that has used a model.
+    """
+    global _used_in
+    here = os.getpid()
+    if _used_in is None:
+        _used_in = here
+    elif _used_in != here:
+        raise InputError(
+            "this process was forked from one in which a model has run, and TensorFlow does not survive a fork; start "
+            "workers by spawn: multiprocessing.get_context('spawn'), or joblib's loky"
+        )

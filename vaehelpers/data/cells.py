@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
-from vaehelpers.data.tables import COMMA_DECIMAL, COMMA_THOUSANDS, MISSING, Table
+from vaehelpers.data.sources import Table
+from vaehelpers.data.tables import COMMA_DECIMAL, COMMA_THOUSANDS, MISSING
 
 _POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+$")
 

@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 30
 
 _EITHER = "zip archive or Excel file"
 
-MOST_CELLS = 250_000_000
+MOST_CELLS = 50_000_000
 MOST_COLUMNS = 20_000
 
 

@@ -12,7 +12,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _is_text
 from vaehelpers.data.choices import Choices
 from vaehelpers.data.series import Times
-from vaehelpers.data.tables import Table
+from vaehelpers.data.sources import Table
 
 _MOST_SHOWN = 5
 

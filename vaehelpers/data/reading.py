@@ -17,7 +17,8 @@ from vaehelpers.data.cells import _is_text, _parse_numbers
 from vaehelpers.data.choices import AS_FOUND, Choices
 from vaehelpers.data.order import pick_group, refuse_mixture, steps_of
 from vaehelpers.data.series import Series, Times, format_step
-from vaehelpers.data.tables import Source, Table, read_table, read_table_parts, refuse_repeats
+from vaehelpers.data.sources import Source, Table, refuse_repeats
+from vaehelpers.data.tables import read_table, read_table_parts
 from vaehelpers.data.times import NO_TIMES, _check_increasing, _find_times, _holds_dates, _parse_times, settle_order
 
 COUNTER_NAMES = ("id", "index", "no", "nr", "row", "seq", "n", "#", "lfd", "count", "counter")

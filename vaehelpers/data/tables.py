@@ -6,13 +6,11 @@ would cost memory or be misread in silence. `vaehelpers.reading` makes series of
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
 import csv
 import difflib
 import functools
-import gzip
 import io
 import lzma
 import os
@@ -24,13 +22,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import pandas as pd
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.data import kinds, shapes
 from vaehelpers.data.choices import AS_FOUND, Choices
+from vaehelpers.data.parquet import parquet_parts, read_parquet
+from vaehelpers.data.sources import COMPRESSED, Source, Table, first_line, refuse_repeats
 
 MAX_LINE = 1 << 20
 """Bytes without a line end after which a file is no table; looked for before pandas gets to see it."""
@@ -62,9 +62,6 @@ DATE = re.compile(
 )
 
 
-_COMPRESSED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ": lzma.LZMAFile}
-
-
 _NOT_UTF8 = "the file is not UTF-8: read as Windows-1252 (Western European)"
 
 
@@ -72,102 +69,6 @@ _NO_HEADER = "the first line holds numbers, not names: read as a table without h
 
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-@dataclass
-class Source:
-    """Where a table comes from: opens it again, decompressed, and names places in it.
-
-    Parameters
-    ----------
-    path : Path or None
-        None: `content`, or a table in memory.
-    label : str
-        What error messages call it.
-    content : bytes, optional
-        What came through standard input.
-    header_lines : int, optional
-        Lines up to and including the header. None: no text file, so there are no lines to name.
-    first_row : int, default 0
-        Which row of the file the table's first row is, where it is a part of the file.
-    """
-
-    path: Path | None
-    label: str
-    content: bytes | None = None
-    header_lines: int | None = None
-    first_row: int = 0
-
-    @property
-    def stem(self) -> str:
-        """Name without folder and endings."""
-        if self.path is None:
-            return "stdin"
-        name = self.path.name
-        for ending in (
-            ".gz",
-            ".bz2",
-            ".xz",
-            ".zip",
-            ".csv",
-            ".tsv",
-            ".txt",
-            ".dat",
-            ".parquet",
-            ".pq",
-            ".xlsx",
-            ".jsonl",
-            ".ndjson",
-            ".json",
-        ):
-            if len(name) > len(ending):
-                name = name.removesuffix(ending)
-        return name
-
-    def open(self) -> BinaryIO:
-        """Open from the start, decompressed."""
-        raw: BinaryIO = io.BytesIO(self.content) if self.content is not None else cast(Path, self.path).open("rb")
-        start = raw.read(6)
-        raw.seek(0)
-        for magic, reader in _COMPRESSED.items():
-            if start.startswith(magic):
-                return cast(BinaryIO, gzip.GzipFile(fileobj=raw) if reader is gzip.GzipFile else reader(raw))
-        return raw
-
-    def place(self, row: int) -> str:
-        """Name row `row` (from 0) as the user finds it: by the line of a text file, else by the row counted from 1."""
-        row += self.first_row
-        if self.header_lines is not None:
-            seen = -1
-            with self.open() as file:
-                for number, line in enumerate(file, start=1):
-                    seen += number > self.header_lines and bool(line.strip())  # pandas skips empty lines
-                    if seen == row:
-                        return f"{self.label}: line {number}"
-        return f"{self.label}: row {row + 1}"
-
-
-@dataclass
-class Table:
-    """A table as read. `separator` is None for tables with typed columns (Parquet, DataFrame).
-
-    `date_order` is the order of day, month and year in its dates, once it is known; `comma_share` which share of the
-    cells of a column is written with a decimal comma, at most. The index of `frame` holds the row numbers of the file.
-    """
-
-    frame: pd.DataFrame
-    source: Source
-    notes: list[str] = field(default_factory=list)
-    separator: str | None = None
-    decimal_commas: bool = False
-    date_order: str | None = None
-    comma_share: float = 0.0
-    units: dict[str, str] = field(default_factory=dict)
-    choices: Choices = AS_FOUND
-
-    def place(self, row: int) -> str:
-        """Name row `row` of `frame`, from 0, as the user finds it in the file."""
-        return self.source.place(int(self.frame.index[row]))
 
 
 @dataclass
@@ -218,7 +119,7 @@ def read_table(source: str | os.PathLike[str], choices: Choices = AS_FOUND) -> T
         with opened.open() as file:
             head = file.read(MAX_LINE)
         if head.startswith(b"PAR1"):
-            table = _read_parquet(opened)
+            table = read_parquet(opened)
         elif _is_json(head):
             with opened.open() as file:
                 content = file.read(kinds.MOST_BYTES + 1)
@@ -268,7 +169,7 @@ def read_table_parts(source: str | os.PathLike[str], rows: int, choices: Choices
         with opened.open() as file:
             head = file.read(MAX_LINE)
         if head.startswith(b"PAR1"):
-            for table in _parquet_parts(opened, rows):
+            for table in parquet_parts(opened, rows):
                 table.choices = choices
                 yield table
             return
@@ -278,30 +179,16 @@ def read_table_parts(source: str | os.PathLike[str], rows: int, choices: Choices
         encodings = _Encodings(head)
         with opened.open() as file:
             _refuse_endless_lines(opened.label, encodings.watch(iter(lambda: file.read(MAX_LINE), b"")))
-        yield from _text_parts(opened, head, encodings.name, rows, choices)
-
-
-def refuse_repeats(names: Sequence[str], label: str) -> None:
-    """Raise `InputError` if two columns have one name: whichever was meant, half of the users would get the other.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns; empty ones may repeat.
-    label : str
-        What the message calls the table.
-
-    Examples
-    --------
-    >>> refuse_repeats(["time", "flow"], "the table")
-    >>> refuse_repeats(["flow", "flow"], "the table")
-    Traceback (most recent call last):
-    ...
-    vaehelpers.InputError: the table has 2 columns named 'flow'; give each column its own name
-    """
-    for column, count in Counter(name for name in names if name).items():
-        if count > 1:
-            raise InputError(f"{label} has {count} columns named {column!r}; give each column its own name")
+        parts = _text_parts(opened, head, encodings.name, rows, choices)
+        while True:
+            try:
+                part = next(parts, None)
+            except UnicodeError:
+                name = "UTF-16" if encodings.name == "utf-16" else "text in UTF-8 or Windows-1252"
+                raise InputError(f"{opened.label} is not valid {name}; save it as UTF-8") from None
+            if part is None:
+                return
+            yield part
 
 
 @contextlib.contextmanager
@@ -310,7 +197,7 @@ def _unreadable(source: Source) -> Iterator[None]:
         yield
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "it is cut off or damaged"
-        raise InputError(f"cannot read {source.label}: {_first_line(reason)}") from error
+        raise InputError(f"cannot read {source.label}: {first_line(reason)}") from error
 
 
 def _stdin() -> Source:
@@ -319,7 +206,7 @@ def _stdin() -> Source:
     stream = sys.stdin.buffer
     head = stream.read(MAX_LINE)
     pieces = [head]
-    if not head.startswith((b"PAR1", b"PK\x03\x04", *_COMPRESSED)) and not _is_json(head):
+    if not head.startswith((b"PAR1", b"PK\x03\x04", *COMPRESSED)) and not _is_json(head):
         _refuse_other_kinds("standard input", head)
         rest = iter(lambda: stream.read(MAX_LINE), b"")
         _refuse_endless_lines("standard input", _chain(head, rest, pieces))
@@ -397,65 +284,6 @@ def _refuse_endless_lines(label: str, chunks: Iterable[bytes], limit: int | None
         if since + min(ends, default=len(chunk)) >= MAX_LINE:
             raise InputError(f"{label} has a line of more than {MAX_LINE:,} bytes; a table has one row per line")
         since = len(chunk) - 1 - max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) if ends else since + len(chunk)
-
-
-def _read_parquet(source: Source) -> Table:
-    # pyarrow itself rather than pandas: two columns of one name must be seen, and its faults are told apart from ours.
-    import pyarrow.parquet
-
-    with _bad_parquet(source), source.open() as file:
-        opened = pyarrow.parquet.ParquetFile(file)
-        kinds.refuse_size(source.label, opened.metadata.num_rows, opened.metadata.num_columns)
-        refuse_repeats(opened.schema_arrow.names, source.label)
-        if not opened.metadata.num_rows:
-            raise InputError(f"{source.label} has columns but no rows")
-        frame = opened.read().to_pandas()
-        return _typed_table(frame, source)
-
-
-def _parquet_parts(source: Source, rows: int) -> Iterator[Table]:
-    import pyarrow.parquet
-
-    with source.open() as file:
-        with _bad_parquet(source):
-            opened = pyarrow.parquet.ParquetFile(file)
-            refuse_repeats(opened.schema_arrow.names, source.label)
-            if not opened.metadata.num_rows:
-                raise InputError(f"{source.label} has columns but no rows")
-            batches = opened.iter_batches(batch_size=rows)
-        first = 0
-        while True:
-            with _bad_parquet(source):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            if len(batch):
-                part = pyarrow.Table.from_batches([batch])
-                with _bad_parquet(source):
-                    table = _typed_table(part.to_pandas(), replace(source, first_row=first))
-                yield table
-            first += len(batch)
-
-
-@contextlib.contextmanager
-def _bad_parquet(source: Source) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file raises anything from ArrowInvalid to OSError and KeyError
-        reason = _first_line(str(error) or type(error).__name__)
-        raise InputError(f"{source.label} is not a readable Parquet file ({reason}); write it anew") from error
-
-
-def _typed_table(frame: pd.DataFrame, source: Source) -> Table:
-    if isinstance(frame.index, pd.MultiIndex):
-        frame.index.names = [name if name is not None else f"level_{i}" for i, name in enumerate(frame.index.names)]
-        frame = frame.reset_index()
-    elif frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex):
-        frame = frame.reset_index()
-    frame.columns = pd.Index([str(column) for column in frame.columns])
-    return Table(frame.reset_index(drop=True), source)
 
 
 def _read_text(source: Source, head: bytes, choices: Choices) -> Table:
@@ -703,14 +531,10 @@ def _parser_errors(source: Source, layout: _Layout) -> Iterator[None]:
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if found is None:
-            raise InputError(f"{source.label} is not a readable table ({_first_line(str(error))})") from error
+            raise InputError(f"{source.label} is not a readable table ({first_line(str(error))})") from error
         fields, line, saw = found.groups()
         raise InputError(
             f"{source.label}: line {line} has {saw} fields, the others have {fields}; correct the line"
         ) from error
     except MemoryError as error:
         raise InputError(f"{source.label} does not fit into memory; read it in parts") from error
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[0][:160]

@@ -14,7 +14,8 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _cells, _is_text, _parse_numbers
 from vaehelpers.data.order import arrange, refuse_mixture, steps_of
 from vaehelpers.data.series import Times, to_nanoseconds
-from vaehelpers.data.tables import DATE, Table
+from vaehelpers.data.sources import Table
+from vaehelpers.data.tables import DATE
 
 YEAR_FIRST = "year first"
 
@@ -171,6 +172,9 @@ def _parsed(table: Table, column: str, clock: str | None) -> Times:
     return _from_text(table, column, texts)
 
 
+_ODD_OFFSET = r".*\d:\d\d(?:[.:]\d+)*\s*[+-]\d(?::?\d\d)?$"
+
+
 def _from_text(table: Table, column: str, texts: pd.Series) -> pd.DatetimeIndex:
     known = _known_format(texts)
     if known is not None:
@@ -183,7 +187,18 @@ def _from_text(table: Table, column: str, texts: pd.Series) -> pd.DatetimeIndex:
     except InputError:
         raise
     except (ValueError, OverflowError):
-        return _parse_dates(table, column, texts, zoned=_check_zones(table, column, texts))
+        zoned = _check_zones(table, column, texts)
+    try:
+        return _parse_dates(table, column, texts, zoned=zoned)
+    except InputError:
+        raise
+    except (ValueError, OverflowError) as error:  # pandas on offsets such as +1:00
+        odd = texts.str.match(_ODD_OFFSET)
+        row = int(np.argmax(odd.to_numpy())) if odd.any() else 0
+        raise InputError(
+            f"{table.place(row)}: {texts.iloc[row][:40]!r} in column {column!r} is not a time like the others; write "
+            "all with an offset such as +01:00, or none"
+        ) from error
 
 
 def _known_format(texts: pd.Series) -> pd.DatetimeIndex | None:

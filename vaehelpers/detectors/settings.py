@@ -6,6 +6,7 @@ loaded all follow from what is declared here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -127,7 +128,9 @@ class Parameter:
         if self.kind == "int":
             return int(value)
         if self.kind == "float":
-            return float(value)
+            with contextlib.suppress(OverflowError):
+                return float(value)
+            raise InputError(f"{self.name}={str(value)[:20]}... {self._demand()}")
         if self.kind == "sizes":
             return tuple(int(size) for size in value) if isinstance(value, (list, tuple)) else int(value)
         return bool(value) if self.kind == "bool" else value

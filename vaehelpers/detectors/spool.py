@@ -92,7 +92,14 @@ class Spool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            packed = file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"PAR1"))
+            head = file.read(4)
+        if head == b"PAR1":  # a small file of this kind may unpack to a thousand times its size
+            import pyarrow.parquet
+
+            with contextlib.suppress(Exception):  # a damaged one is told by the reader
+                about = pyarrow.parquet.read_metadata(path)
+                return bool(about.num_rows * about.num_columns > BIG // 8)
+        packed = head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"PAR1"))
         return path.stat().st_size > (BIG // 5 if packed else BIG)
 
     def read(self, parts: Iterable[Series], *, progress: Progress = quiet) -> Spool:

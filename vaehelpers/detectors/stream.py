@@ -341,7 +341,7 @@ class StreamingDetector:
             stream._points.extend(points.tolist())
             if stream._alarms is not None and state.get("alarms") is not None:  # format 1 had none
                 stream._alarms.restore(state["alarms"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"the state of the stream is damaged ({error}); start without it") from error
         return stream
 
@@ -624,6 +624,6 @@ def _to_json(values: NDArray[Any]) -> list[Any]:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"rows {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2**53:
+        raise ValueError(f"rows {str(value)[:40]}")
     return value

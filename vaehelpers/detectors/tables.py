@@ -44,12 +44,24 @@ def scores_frame(data: Series, scores: np.ndarray, p_values: np.ndarray, flags: 
         frame["time"] = data.given_times.to_numpy()
     values = data.values if data.given_values is None else data.given_values
     for position, column in enumerate(data.columns):
-        name = str(column)
+        name = plain_name(column)
         while name in taken or name in frame:
             name = f"value_{name}"
         frame[name] = values[:, position]
     frame |= {"score": scores, "p_value": p_values, "flag": np.asarray(flags).astype(np.int8)}
     return pd.DataFrame(frame)
+
+
+def plain_name(column: object) -> str:
+    """A column's name for a table that a spreadsheet may open: one that it would take for a formula gets ' before it.
+
+    Examples
+    --------
+    >>> plain_name("=cmd|' /C calc'!A0"), plain_name("flow"), plain_name("-1")
+    ("'=cmd|' /C calc'!A0", 'flow', "'-1")
+    """
+    name = str(column)
+    return f"'{name}" if name.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r") and name.strip() else name
 
 
 def events_frame(found: pd.DataFrame) -> pd.DataFrame:
@@ -67,4 +79,5 @@ def events_frame(found: pd.DataFrame) -> pd.DataFrame:
     """
     by = "severity" if found["severity"].notna().any() else "score"
     held = ["start", "end", "peak", "severity", "at_least", "score", "kind", "p_value", "n_points", "contributed"]
-    return found.sort_values(by, ascending=False, kind="stable")[held].reset_index(drop=True)
+    table = found.sort_values(by, ascending=False, kind="stable")[held].reset_index(drop=True)
+    return table.assign(contributed=table["contributed"].map(plain_name).astype(object))

@@ -76,14 +76,12 @@ def write_scores(
     judged = judge_parts(
         detector, spool.values, spool.n, times=spool.times(), gaps=spool.gaps(), rows=rows, progress=progress
     )
-    p_values = detector.p_values(judged.scores)  # of all rows at once: some rules remember the rows before
+    chances = detector.p_values(judged.scores)  # of all at once: a rule may remember the rows before
     with atomic_file(path) as temporary, _table_writer(temporary) as write:
         for first in range(skip, spool.n, rows):
-            part = judged.scores[first : first + rows]
-            data = spool.part(first, first + len(part))
-            frame = scores_frame(
-                data, part, p_values[first : first + len(part)], judged.flags[first : first + len(part)]
-            )
+            here = slice(first, min(first + rows, spool.n))
+            data = spool.part(here.start, here.stop)
+            frame = scores_frame(data, judged.scores[here], chances[here], judged.flags[here])
             if spool.exact:  # a part may happen to need no double precision; the column has one type
                 held = frame.columns[1 : 1 + data.n_features]
                 frame[held] = frame[held].astype(np.float64)

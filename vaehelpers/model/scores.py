@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.common.tensorflow import check_process
 from vaehelpers.model.normalising import LatentDistance
 from vaehelpers.model.vae import LSTMVAE
 from vaehelpers.windows import PointAggregator
@@ -349,6 +350,7 @@ _COMPILED: weakref.WeakKeyDictionary[LSTMVAE, dict[Any, Any]] = weakref.WeakKeyD
 
 def _cached(model: LSTMVAE, key: Any, make: Callable[[], Any]) -> Any:
     """Compile, or draw, once for each model and way of scoring."""
+    check_process()
     functions = _COMPILED.setdefault(model, {})
     if key not in functions:
         functions[key] = make()

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.common.tensorflow import check_process
 from vaehelpers.model.schedules import constant, linear_warmup
 from vaehelpers.model.vae import LSTMVAE
 
@@ -198,6 +199,7 @@ def train(
 def _make_run(
     model: LSTMVAE, optimizer: Any, data: Any, seen: Any, starts: Any, batch_size: int, seed: int
 ) -> Callable[..., Any]:
+    check_process()
     offsets = tf.range(model.timesteps, dtype=tf.int64)
     total = int(starts.shape[0])
 

@@ -360,8 +360,13 @@ def _mark(ax: Axes, x: Any, events: Any, labels: np.ndarray | None) -> None:
         _shade(ax, x, _runs(labels), label="labelled", colour=LABEL, lane=(0.0, 0.07), alpha=1.0)
 
 
+def _as_is(text: object) -> str:
+    """A name out of a file: matplotlib would take what is between dollar signs for a formula."""
+    return str(text).replace("$", r"\$")
+
+
 def _unit(name: str, unit: str | None) -> str:
-    return f"{name} ({unit})" if unit else name
+    return _as_is(f"{name} ({unit})" if unit else name)
 
 
 def _wants_log(scores: np.ndarray) -> bool:

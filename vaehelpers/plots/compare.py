@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaehelpers.plots.base import LIMIT, OKABE_ITO, SIGNAL, _finish, _is_dates, _x, new_axes
+from vaehelpers.plots.base import LIMIT, OKABE_ITO, SIGNAL, _as_is, _finish, _is_dates, _x, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,9 +132,11 @@ def contributions(
                     column + 0.5, row + 0.5, f"{100 * share:.0f}", ha="center", va="center", fontsize=8.5,
                     color="white" if share > 0.55 else "black",
                 )  # fmt: skip
-    ax.set_xticks(np.arange(n_features) + 0.5, list(columns), rotation=0 if n_features <= 8 else 60, ha="center")
+    ax.set_xticks(
+        np.arange(n_features) + 0.5, list(map(_as_is, columns)), rotation=0 if n_features <= 8 else 60, ha="center"
+    )
     names = list(events) if events is not None else [str(i + 1) for i in range(n_events)]
-    ax.set_yticks(np.arange(n_events) + 0.5, names)
+    ax.set_yticks(np.arange(n_events) + 0.5, list(map(_as_is, names)))
     ax.invert_yaxis()
     _finish(ax, x="share of the score (%)", y="event", legend=False)
     ax.grid(False)
@@ -257,7 +259,7 @@ def variable_heat(
         rasterized=True,
     )  # fmt: skip
     ax.figure.colorbar(mesh, ax=ax, label="adds to the score", fraction=0.025, pad=0.01)
-    ax.set_yticks(np.arange(n_features) + 0.5, list(columns))
+    ax.set_yticks(np.arange(n_features) + 0.5, list(map(_as_is, columns)))
     ax.invert_yaxis()
     _finish(ax, x=x_label, y="variable", legend=False, dates=_is_dates(x))
     ax.grid(False)

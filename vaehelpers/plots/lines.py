@@ -17,6 +17,7 @@ from vaehelpers.plots.base import (
     OKABE_ITO,
     SCORE,
     SIGNAL,
+    _as_is,
     _finish,
     _is_dates,
     _mark,
@@ -140,7 +141,7 @@ def stacked_series(
         ax.plot(x[rows], n_features - 1 - position + 0.85 * (drawn - middle) / span, color=colour, linewidth=0.7)
     if train_rows is not None and 0 < train_rows < n:
         ax.axvline(x[train_rows], color="black", linestyle=":", linewidth=1.2, label="end of training part")
-    ax.set_yticks(range(n_features)[::-1], list(columns))
+    ax.set_yticks(range(n_features)[::-1], list(map(_as_is, columns)))
     ax.set_ylim(-0.6, n_features - 0.4)
     ax.margins(x=0.005)
     return _finish(ax, x=x_label, y="variable, each on its own range", title=title, dates=_is_dates(x))

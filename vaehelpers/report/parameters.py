@@ -162,7 +162,10 @@ def _convert(parameter: Parameter, value: Any) -> Any:
     if isinstance(value, list) and "tuple" in types:
         value = tuple(value)
     if "float" in types and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InputError(f"{parameter.name}={str(value)[:20]}... is too large for a number") from None
     if type(value).__name__ not in types and not (value is None and "None" in types):
         words = " or ".join(_KINDS.get(name, name) for name in types if name != "None")
         hint = f" ({parameter.help})" if parameter.help else ""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,10 +71,13 @@ def _run_notebook(
         )  # fmt: skip
         try:
             assert child.stdin is not None
-            child.stdin.write(json.dumps(job).encode())
-            child.stdin.close()
+            child.stdin.write(json.dumps(job).encode() + b"\n")
+            child.stdin.flush()  # and stays open: its end tells the child that we are gone
             _follow(child, progress_file, progress)
         finally:
+            with contextlib.suppress(OSError):
+                assert child.stdin is not None
+                child.stdin.close()
             if child.poll() is None:
                 child.terminate()
                 try:
@@ -126,7 +132,8 @@ def _execute() -> None:
     """Run one notebook, which writes the result files: the child process of `_run_notebook`, with its job on stdin."""
     import traceback
 
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     outcome: dict[str, Any] = {"error": "", "message": "", "details": "", "errno": None}
     try:
         _execute_notebook(job)
@@ -140,6 +147,32 @@ def _execute() -> None:
         if outcome["error"] == "OSError" and outcome["message"].startswith("[Errno "):
             outcome["errno"] = int(outcome["message"][7:].split("]")[0])
     Path(job["result"]).write_text(json.dumps(outcome), encoding="utf-8")
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of stdin, which comes with the parent's own, and take the kernel along."""
+    sys.stdin.read()
+    for _ in range(3):  # a kernel that is starting may have been missed
+        for number in _descendants(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+        time.sleep(0.05)
+    os._exit(1)
+
+
+def _descendants(number: int) -> list[int]:
+    """Processes below one; none where neither psutil nor /proc tells."""
+    try:
+        import psutil
+
+        return [child.pid for child in psutil.Process(number).children(recursive=True)]
+    except Exception:  # not installed, or the process has gone meanwhile
+        found = []
+        with contextlib.suppress(OSError, ValueError):
+            for file in Path(f"/proc/{number}/task").glob("*/children"):
+                for child in map(int, file.read_text().split()):
+                    found += [child, *_descendants(child)]
+        return found
 
 
 def _execute_notebook(job: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vaehelpers.common.output import write_json, write_table
-from vaehelpers.detectors.tables import scores_frame
+from vaehelpers.detectors.tables import plain_name, scores_frame
 from vaehelpers.report.alarms_view import severity_order
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def events_frame(data: Series, found: Explanation, cards: Sequence[Card]) -> pd.
     """The events as events.csv has them, the worst first; where there are labels with the kinds they overlap."""
     front = ["start", "end", "peak", "severity", "score", "p_value", "kind", "n_points", "contributed"]
     table = severity_order(found.events).reset_index(drop=True)
+    table["contributed"] = table["contributed"].map(plain_name).astype(object)
     if "kind" not in table and "direction" not in table:
         table["kind"] = [card.kind for card in cards]
     if data.labels is not None:
