@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import (
     _columns_of,
     _common,
@@ -27,8 +28,8 @@ ALARM = 3  # exit status of --fail-on-alarm
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("series")
+@click.argument("folder", metavar="DIR", shell_complete=completion.folders)
+@click.argument("series", shell_complete=completion.known_series)
 @click.option("--out", metavar="FILE", required=True, help="Where to write; .csv, .parquet or .pq.")
 @click.option("--events", metavar="FILE", help="Write what was found as well; .csv, .parquet, .pq or .json.")
 @click.option("--context", metavar="FILE", help="Rows before SERIES, so that its first rows have a past.")

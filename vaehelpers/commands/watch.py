@@ -7,11 +7,12 @@ import sys
 
 import click
 
+from vaehelpers.commands import completion
 from vaehelpers.commands.options import _columns_of, _common, _detector_folder, _interval, _remark
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", shell_complete=completion.folders)
 @click.option("--time", metavar="COL", default="", help="Time column; default: one called so, or that holds dates.")
 @click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: the detector's own.")
 @click.option("--gap", metavar="INTERVAL", help="Longer intervals are gaps: 10min, 90s, or a number; default: learned.")
