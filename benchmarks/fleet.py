@@ -74,7 +74,8 @@ def models(options: argparse.Namespace) -> dict:
     starts = np.cumsum([0, *(len(part) + 1_000_000 for part in parts[:-1])])
     times = np.concatenate([first + np.arange(len(part)) for first, part in zip(starts, parts)])
     begin = time.perf_counter()
-    one_model = Detector(**shared).fit(Series(np.concatenate(parts), times=times.astype(float)))
+    longer = {**shared, "steps": options.global_steps or options.steps}
+    one_model = Detector(**longer).fit(Series(np.concatenate(parts), times=times.astype(float)))
     global_fit = time.perf_counter() - begin
     rows = []
     for one in series:
@@ -101,7 +102,7 @@ def models(options: argparse.Namespace) -> dict:
         "means": table.drop(columns=["series"]).mean().to_dict(),
         "own fit s": float(table["own fit s"].sum()),
         "global fit s": global_fit,
-        "settings": shared,
+        "settings": {**shared, "global steps": longer["steps"]},
     }
 
 
@@ -157,6 +158,7 @@ def main() -> None:
     one = kinds.add_parser("models")
     one.add_argument("folder")
     one.add_argument("--steps", type=int, default=1_000)
+    one.add_argument("--global-steps", type=int, default=0, help="of the one model; default: as many as each own one")
     one.add_argument("--timesteps", type=int, default=100)
     one.add_argument("--rows", type=int, default=10**9, help="leave out longer series")
     one.add_argument("--most", type=int, default=10_000, help="rows of each series that the one model learns from")
