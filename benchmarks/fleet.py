@@ -22,6 +22,12 @@ import numpy as np
 import pandas as pd
 
 
+def cpu() -> float:
+    """Seconds of processor time that this process and its ended children have used: other load does not change it."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def throughput(options: argparse.Namespace) -> dict:
     """The same series by the same settings: a process for each, then one worker, then two."""
     from vaehelpers.data.machines import make_pump
@@ -32,20 +38,24 @@ def throughput(options: argparse.Namespace) -> dict:
         pump = make_pump(2016, per_kind=1, seed=seed)
         pd.DataFrame({"time": pump.times, "temperature": pump.values[:, 0]}).to_csv(place / f"{seed}.csv", index=False)
     settings = ["--set", f"steps={options.steps}", "--set", "timesteps=96"]
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), cpu()
     for path in sorted(place.glob("*.csv")):
         command = [sys.executable, "-m", "vaehelpers", "fit", str(path), "--out", str(place / f"loop-{path.stem}")]
         subprocess.run([*command, "--quiet", *settings], check=True, capture_output=True)
     seconds = time.perf_counter() - begin
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    rows = [{"how": "shell loop of `vaehelpers fit`", "seconds": seconds, "memory MB": most}]
+    rows = [{"how": "shell loop of `vaehelpers fit`", "seconds": seconds, "memory MB": most, "CPU s": cpu() - used}]
     values = {"timesteps": 96, "settings": f"steps={options.steps}"}
     for workers in (1, 2):
+        used = cpu()
         found = fleet(f"{place}/*.csv", place / f"w{workers}", values=values, report=False, workers=workers)
         assert not found.failed, found.rows["error"].iloc[0]
         rows.append(
-            {"how": f"fleet, {workers} worker", "seconds": found.seconds, "memory MB": found.rows["memory_mb"].max()}
-        )
+            {
+                "how": f"fleet, {workers} worker", "seconds": found.seconds, "CPU s": cpu() - used,
+                "memory MB": found.rows["memory_mb"].max(),
+            }
+        )  # fmt: skip
     for row in rows:
         row["series a minute"] = 60 * options.series / row["seconds"]
     return {"throughput": rows, "series": options.series, "steps": options.steps}
@@ -74,7 +84,8 @@ def models(options: argparse.Namespace) -> dict:
     starts = np.cumsum([0, *(len(part) + 1_000_000 for part in parts[:-1])])
     times = np.concatenate([first + np.arange(len(part)) for first, part in zip(starts, parts)])
     begin = time.perf_counter()
-    one_model = Detector(**shared).fit(Series(np.concatenate(parts), times=times.astype(float)))
+    longer = {**shared, "steps": options.global_steps or options.steps}
+    one_model = Detector(**longer).fit(Series(np.concatenate(parts), times=times.astype(float)))
     global_fit = time.perf_counter() - begin
     rows = []
     for one in series:
@@ -101,7 +112,7 @@ def models(options: argparse.Namespace) -> dict:
         "means": table.drop(columns=["series"]).mean().to_dict(),
         "own fit s": float(table["own fit s"].sum()),
         "global fit s": global_fit,
-        "settings": shared,
+        "settings": {**shared, "global steps": longer["steps"]},
     }
 
 
@@ -157,6 +168,7 @@ def main() -> None:
     one = kinds.add_parser("models")
     one.add_argument("folder")
     one.add_argument("--steps", type=int, default=1_000)
+    one.add_argument("--global-steps", type=int, default=0, help="of the one model; default: as many as each own one")
     one.add_argument("--timesteps", type=int, default=100)
     one.add_argument("--rows", type=int, default=10**9, help="leave out longer series")
     one.add_argument("--most", type=int, default=10_000, help="rows of each series that the one model learns from")

@@ -232,7 +232,7 @@ def slug(name: str) -> str:
     Examples
     --------
     >>> slug("hall 3/pump<1>")
-    'hall-3-pump-1--1bb0e9'
+    'hall-3-pump-1-545441'
     """
     words = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name).strip("-.")
     return f"{words[-80:] or 'series'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -58,6 +58,13 @@ def score_fleet(
     -----
     A file that was scored is not scored again, so that a call that was cut off goes on where it stopped. New rows are
     appended to new_scores.csv beside the series' scores. An event that was known and goes on is not new.
+
+    Examples
+    --------
+    >>> score_fleet("no such fleet", "today.csv")
+    Traceback (most recent call last):
+    ...
+    vaehelpers.InputError: ...no such fleet holds no fleet; name a folder that `vaehelpers fleet --out` made
     """
     begin = time.perf_counter()
     _check(workers, deadline, false_discoveries)
