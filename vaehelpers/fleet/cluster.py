@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def open_client(workers: int, scheduler: str = "") -> Iterator[Client]:
             client = Client(scheduler, timeout=WAIT, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise FleetError(f"no scheduler answers at {scheduler} ({' '.join(str(error).split())[:200]})") from error
-        with client:
+        with client, _silence():
             yield client
         return
     environment = {
@@ -83,6 +84,20 @@ def open_client(workers: int, scheduler: str = "") -> Iterator[Client]:
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Dask's own traceback off the screen where its scheduler dies: `FleetError` says it in one line."""
+    children = {name: logging.getLogger(f"distributed.{name}") for name in ("client", "core", "comm")}
+    levels = {name: one.level for name, one in children.items()}
+    for one in children.values():
+        one.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, one in children.items():
+            one.setLevel(levels[name])
 
 
 def neighbours(client: Client) -> int:
