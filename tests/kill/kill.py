@@ -143,7 +143,7 @@ class Commands:
             "parts": ["score", detector, self.series, "--out", "s.csv", "--events", "e.csv", "--force", "--quiet",
                       "--rows-at-once", "500"],
             "report": ["report", self.series, "--out", "out", "--force", "--quiet", *TINY],
-            "bench": ["bench", str(self.folder / "bench"), "--out", "out", "--methods", "moving-z-score,vae-fast",
+            "bench": ["bench", str(self.folder / "bench"), "--out", "out", "--methods", "moving_zscore,vae-fast",
                       "--quiet"],
         }[kind]  # fmt: skip
 

@@ -171,6 +171,9 @@ class StreamingDetector:
                 window[-1] += largest * detector.scaler_.std_
                 window[0, 0] = np.nan if missing else window[0, 0]
                 _points(detector, window, None, None)
+                prepared = _prepared(detector, window, None, None)
+                if self._alarms is not None and len(prepared.starts):
+                    detector.last_error(prepared)
         return self
 
     # -- one row --------------------------------------------------------------------------------------------------
