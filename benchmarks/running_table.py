@@ -34,6 +34,11 @@ STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("02", "+ z sets the state as well as the input", {"decoder": "repeat+state"}),
     ("05", "+ z of 8 numbers instead of 1", {"latent_dim": 8}),
     ("11", "+ dense encoder and decoder", {"encoder": "dense", "decoder": "dense"}),
+    (
+        "05",
+        "z of 8 numbers in the LSTMs, without the linear path",
+        {"encoder": "lstm", "decoder": "repeat+state", "linear_path": False},
+    ),
 )
 
 
