@@ -34,6 +34,9 @@ def test_parameters_with_their_help():
     assert [item.value for item in offered("params", "tim")] == ["timesteps"]
 
 
-@pytest.mark.parametrize("words", [("bench", ""), ("compare", ""), ("score", ""), ("watch", ""), ("fit", "--update", "")])
+FOLDERS = [("bench", ""), ("compare", ""), ("score", ""), ("watch", ""), ("fit", "--update", "")]
+
+
+@pytest.mark.parametrize("words", FOLDERS)
 def test_folders(words):
     assert [item.type for item in offered(*words)] == ["dir"]
