@@ -129,6 +129,11 @@ def fleet(
     _tell(done, "", quiet)
 
 
+for parameter in fleet.params:
+    if isinstance(parameter, click.Option) and parameter.name == "by":  # elsewhere it takes one series of a table
+        parameter.metavar, parameter.help = "COL", "Column of the ids, where one table holds many series."
+
+
 def _tell(done: Fleet, news: str, quiet: bool) -> None:
     """The path on stdout, and what happened on stderr."""
     click.echo(done.folder / "index.html")

@@ -68,6 +68,7 @@ def open_client(workers: int, scheduler: str = "") -> Iterator[Client]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "PYTHONWARNINGS": "ignore",
+        "DASK_LOGGING__DISTRIBUTED": "critical",  # a worker that is renewed is no news
         **thread_settings(workers),
     }
     with (
