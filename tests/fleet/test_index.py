@@ -48,7 +48,15 @@ def test_names_reach_the_page_as_data_alone():
     listed = json.loads(payload.group(1))
     assert [one["series"] for one in listed[:2]] == ["lost", "pump-00004"]  # failures on top, then the worst
     assert HOSTILE in [one["series"] for one in listed]
+    assert listed[1]["severity"] == 4.0 and listed[1]["limit"] == 5.0
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "https://" not in page
+
+
+def test_a_severity_beyond_the_calibration_is_at_least_what_that_supports():
+    page = page_of(12)
+    assert page.count("<td>at least 5.0 months</td>") == 6  # severities 6 to 11
+    assert page.count("<td>5.0 months</td>") == 1
+    assert "11.0 months" not in page
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,7 @@ def test_ten_thousand_series_sort_search_and_open(browser, tmp_path):
     assert page.get_attribute("th[data-key=series]", "aria-sort") == "ascending"
     page.click("th[data-key=severity] button")
     assert page.text_content(first) == "pump-09999"
+    assert page.text_content("#body tr:first-child td:nth-child(5)") == "over 5"  # what the calibration supports
     page.click("#forth")
     assert page.text_content("#page") == "page 2 of 100"
     page.fill("#search", "4321")

@@ -48,7 +48,8 @@ def render_index(
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode()
     pictures = {record["series"]: record.get("picture") for record in records}
     reports = {record["series"]: bool(record.get("report")) for record in records}
-    payload = [_row(row, pictures, reports) for row in rows.to_dict("records")]
+    limits = {record["series"]: record.get("supported") for record in records}
+    payload = [_row(row, pictures, reports, limits) for row in rows.to_dict("records")]
     failed = int((rows["status"] != "ok").sum())
     new = int(rows["new_events"].fillna(0).sum())
     facts = [
@@ -70,7 +71,7 @@ def render_index(
             facts=facts,
             sentence=sentence,
             payload=_script_json(payload),
-            top=_top(events),
+            top=_top(events, limits),
             made=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M UTC}",
             version=vaehelpers.__version__,
         )
@@ -82,7 +83,9 @@ def _part(name: str) -> str:
     return (resources.files("vaehelpers.fleet") / "html_template" / name).read_text(encoding="utf-8")
 
 
-def _row(row: Mapping[Any, Any], pictures: Mapping[str, Any], reports: Mapping[str, bool]) -> dict[str, Any]:
+def _row(
+    row: Mapping[Any, Any], pictures: Mapping[str, Any], reports: Mapping[str, bool], limits: Mapping[str, Any]
+) -> dict[str, Any]:
     def number(name: str) -> Any:
         return None if pd.isna(row[name]) else float(row[name])
 
@@ -94,16 +97,19 @@ def _row(row: Mapping[Any, Any], pictures: Mapping[str, Any], reports: Mapping[s
         "events": number("events"), "new": number("new_events"), "severity": number("severity"), "unit": row["unit"],
         "q": number("q_value"), "discovery": bool(row["discovery"]), "drift": number("drift"), "rows": number("rows"),
         "seconds": number("seconds"), "reason": row["reason"], "link": link, "picture": pictures.get(name),
+        "limit": limits.get(name),
     }  # fmt: skip
 
 
-def _top(events: pd.DataFrame) -> list[dict[str, str]]:
-    """The first events of the table as text."""
+def _top(events: pd.DataFrame, limits: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The first events of the table as text; beyond what the calibration supports a severity is "at least" that."""
     top = []
     for event in events.head(TOP_EVENTS).to_dict("records"):
-        severity = event["severity"]
+        severity, limit = event["severity"], limits.get(event["series"])
+        over = limit is not None and severity > limit
+        severity = float(limit) if limit is not None and over else severity
         shown = "–" if pd.isna(severity) else f"{severity:,.1f}" if severity < 1e6 else f"{severity:.1e}"
-        beyond = "at least " if not pd.isna(event["at_least"]) and event["at_least"] else ""
+        beyond = "at least " if over or (not pd.isna(event["at_least"]) and event["at_least"]) else ""
         top.append(
             {
                 "series": str(event["series"]),

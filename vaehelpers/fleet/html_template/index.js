@@ -78,7 +78,9 @@ function line(row) {
   made.append(course, element("td", row.status === "ok" ? "ok" : "failed", "state"));
   for (const key of ["events", "severity", "q", "drift", "rows", "seconds"]) {
     const marked = (key === "drift" && drifted(row)) || (key === "q" && row.discovery);
-    made.append(element("td", number(row[key]), "number" + (marked ? " mark" : "")));
+    const beyond = key === "severity" && row.limit !== null && row.severity > row.limit; // an extrapolation
+    const text = beyond ? "over " + number(row.limit) : number(row[key]);
+    made.append(element("td", text, "number" + (marked ? " mark" : "")));
   }
   const alarms = element("td", row.alarms || "–");
   alarms.title = row.reason;
