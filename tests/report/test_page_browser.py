@@ -30,14 +30,14 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
-def make_report(n_features=1, name="level", rows=4_000):
+def make_report(n_features=1, name="level", rows=6_000):
     from vaehelpers.detectors import Detector
 
     rng = np.random.default_rng(5)
     phase = np.arange(rows)[:, None] * 2 * np.pi / 32 + np.arange(n_features)
     values = np.sin(phase) + 0.05 * rng.normal(size=(rows, n_features))
     labels = np.zeros(rows, int)
-    for first in (2_700, 3_200, 3_700):
+    for first in (2_700, 4_000, 5_400):
         values[first : first + 60, 0] += 3.0
         labels[first : first + 60] = 1
     columns = (name, *(f"other {i}" for i in range(1, n_features)))

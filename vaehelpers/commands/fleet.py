@@ -99,6 +99,7 @@ def fleet(
     data_dir: str | None,
     preset: str,
     seed: int,
+    false_alarms: float | None,
     assignments: tuple[str, ...],
     quiet: bool,
     verbose: bool,
@@ -118,7 +119,7 @@ def fleet(
     by, choices = choices.by or "", dataclasses.replace(choices, by=None)
     if "=" in by:
         raise InputError(f"--by {by}: a fleet takes all series of a table; name the column alone")
-    values = _collect(preset, seed, assignments, time=time, value=value, label=label)
+    values = _collect(preset, seed, assignments, false_alarms, time=time, value=value, label=label)
     with terminal_progress(False if quiet else None) as progress:
         done = run_fleet(
             series, out, by=by, values=values, report=not no_report, choices=choices, workers=workers,

@@ -223,9 +223,13 @@ def _report(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Write a report, in a process of its own, and read from it what the tables of the fleet want."""
     import pandas as pd
 
+    from vaehelpers.data.choices import Choices
+    from vaehelpers.report.parameters import reading_text
     from vaehelpers.report.run import report
 
     values = {**job["values"], **{name: value for name, value in job["columns"].items() if value}}
+    if job["choices"]:
+        values["reading"] = reading_text(Choices(**job["choices"]))
     os.environ.update(thread_settings(job["neighbours"]))
     folder = Path(job["folder"])
     report(job["path"], folder, values=values, data_dir=job["data_dir"], force=True, progress=progress)

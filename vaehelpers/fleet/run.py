@@ -158,8 +158,6 @@ def fleet(
     shape = {name: value for name, value in vars(choices).items() if value} if choices is not None else {}
     if shape.get("by"):
         raise InputError("name the column of ids with by alone")
-    if shape and report:
-        raise InputError(f"a report reads a file as it is; leave out {', '.join(shape)}, or give --no-report")
     asked = {
         "kind": "report" if report else "fit",
         "version": vaehelpers.__version__,

@@ -168,6 +168,7 @@
     const start0 = P.threshold === null ? null : (P.log ? Math.log10(P.threshold) : P.threshold);
     if (start0 !== null) { low = Math.min(low, start0); high = Math.max(high, start0); }
     if (P.log) low = Math.max(low, (start0 === null ? high : start0) - 3);
+    high += 0.002 * (high - low); // the highest score is rounded, and the end of the slider lies above it
     const toSlider = (t) => Math.round(1000 * (t - low) / ((high - low) || 1)), fromSlider = (s) => low + s / 1000 * (high - low);
     function count(t) {
       const n = scoreRows.length, size = P.score_bucket, merge = Math.max(P.merge, size), found = [];
