@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -440,3 +441,19 @@ def test_a_series_that_is_all_unusual_is_one_incident_of_all_its_rows():
     line = calibrate({"row 1": rng.exponential(size=5_000)})
     table = incident_table(line, {"row 1": 40 + rng.exponential(size=900)})
     assert table[["first", "last", "n_points"]].to_dict("records") == [{"first": 0, "last": 899, "n_points": 900}]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_most_unusual_stretches_share_no_row(seed):
+    """Two peaks of one long stretch are one event, once its edges are placed, and the next one takes its place."""
+    rng = np.random.default_rng(seed)
+    row = rng.exponential(size=900)
+    row[300:420] += 12 + 3 * np.sin(np.arange(120) / 9)
+    row[700:703] += 8
+    scores = {"row 1": row, "window 25": np.convolve(row, np.ones(25) / 25, "same")}
+    line = calibrate(scores, Promise(0.001), reach={"window 25": 40}, contaminated=True, cooldown=10)
+    assert line.status == "no promise"
+    table = incident_table(line, scores, row_errors=row, most_unusual=5)
+    spans = sorted(zip(table["first"], table["last"], strict=True))
+    assert len(spans) == 5
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(spans))

@@ -362,7 +362,7 @@ def place_incidents(
     start, end = line.start, line.end
     if line.status == "no promise":
         start = end = -np.inf
-        found = _most_unusual(points.score, line.cooldown, most_unusual)
+        found = _most_unusual(points.score, line.cooldown, 4 * most_unusual)  # some turn out to be the same rows
     else:
         found = find_incidents(
             points.score, start=start, end=end, cooldown=line.cooldown, min_rows=line.min_rows, gaps=gaps
@@ -371,6 +371,9 @@ def place_incidents(
     jumps = as_row_numbers(gaps, n, "gaps")
     usual = usual_error(errors)
     rows = [_placed(one, line, points.scale, errors, usual, jumps, values) for one in found]
+    if line.status == "no promise":
+        kept = _apart(rows)[:most_unusual]
+        found, rows = [found[i] for i in kept], [rows[i] for i in kept]
     kinds = [kind(first, last) for first, last, _ in rows]
     return _frame(line, found, rows, kinds, [line.scales[points.scale[one.peak]] for one in found], times, n)
 
@@ -425,6 +428,15 @@ def _placed(
             first, last = max(rest[0], left), min(rest[1], right)
             return first, last, min(max(peak, first), last)
     return first, last, peak
+
+
+def _apart(rows: list[tuple[int, int, int]]) -> list[int]:
+    """Of stretches in their order those that share no row with one before."""
+    kept: list[int] = []
+    for i, (first, last, _) in enumerate(rows):
+        if all(last < rows[j][0] or rows[j][1] < first for j in kept):
+            kept.append(i)
+    return kept
 
 
 def _width(name: str) -> int:
