@@ -22,7 +22,7 @@ from vaehelpers.alarms.drift import drift_notes
 from vaehelpers.alarms.edges import KINDS
 from vaehelpers.alarms.incidents import IncidentTracker, find_incidents, incident_table
 from vaehelpers.alarms.selfcheck import self_check
-from vaehelpers.alarms.severity import severity
+from vaehelpers.alarms.severity import severity, severity_text
 
 __all__ = [
     "KINDS",
@@ -37,5 +37,6 @@ __all__ = [
     "scale_reach",
     "self_check",
     "severity",
+    "severity_text",
     "time_scales",
 ]
