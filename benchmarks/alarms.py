@@ -1,6 +1,7 @@
 """Alarms as a person meets them: false alarms against the promise, events found, and where they are placed.
 
     python benchmarks/alarms.py normal [--detector "windowed PCA"] [--seeds 20] [--out normal.md]
+    python benchmarks/alarms.py change [--seeds 20] [--out change.md]
     python benchmarks/alarms.py nab DATA [--out nab.md]         DATA holds nab/ and nab_board_detections.csv
     python benchmarks/alarms.py smd DATA
     python benchmarks/alarms.py pump
@@ -25,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 import pandas as pd
-from normal_series import DETECTORS, NORMAL
+from normal_series import CHANGES, DETECTORS, NORMAL, put_faults
 
 from vaehelpers import metrics
 from vaehelpers.alarms import (
@@ -34,10 +35,12 @@ from vaehelpers.alarms import (
     calibrate,
     find_incidents,
     incident_table,
+    judge,
     scale_reach,
-    self_check,
     time_scales,
 )
+from vaehelpers.alarms.follow import Follower
+from vaehelpers.alarms.selfcheck import SelfCheck
 from vaehelpers.common.files import atomic_file
 from vaehelpers.thresholds import make_threshold
 
@@ -96,16 +99,18 @@ def one_normal(kind: str, detector: str, rows: int, test: int, seed: int, own: b
     later = {name: values[first:] for name, values in scores.items()}
     line = our_line(known, own)
     promised = len(later["row 1"]) / PER
-    point = line.point_scores(later).score
+    status, point = line.status, line.point_scores(later).score
+    if not own:
+        _, check, points = judge(line, later, reach=scale_reach(TIMESTEPS))
+        status, point = check.status, points.score
     found = find_incidents(point, start=line.start, end=line.end, cooldown=line.cooldown)
-    status = line.status if own else self_check(line, later, reference=known).status
     result = {
         "ours": len(found) / promised if line.status == "ok" else np.nan,
         "doubtful": float(status == "doubtful"),
         "none": float(line.status != "ok"),
     }
-    for name, judge in RULES.items():
-        flags = judge(known["window 100"], later["window 100"])
+    for name, rule in RULES.items():
+        flags = rule(known["window 100"], later["window 100"])
         result[name] = count_incidents(flags, line.cooldown) / promised
     return result
 
@@ -137,6 +142,60 @@ def normal_table(
                 f"| {kind} | {rows:,} | {spread(ours)} | {kept:.0%} | {results['none'].mean():.0%} | "
                 f"{results['doubtful'].mean():.0%} | {others} |"
             )
+
+
+# ------------------------------------------------------------------------------ streams whose series change for good
+
+CALIBRATION, STREAM, FAULTS = 10_000, 50_000, 10
+
+
+def one_change(kind: str, seed: int) -> dict[str, float]:
+    """False alarms over promised ones, rows inside incidents, and faults found, by a line that stays and by one that
+    follows. The change comes after a fifth of the stream; faults lie in its last half."""
+    rng = np.random.default_rng([seed, list(CHANGES).index(kind)])
+    series = CHANGES[kind](CALIBRATION, STREAM, rng)
+    half = CALIBRATION + STREAM // 2
+    late, marks = put_faults(series[half:], FAULTS, rng)
+    series, labels = np.r_[series[:half], late], np.r_[np.zeros(half, np.int8), marks]
+    row, window = DETECTORS["windowed PCA"](series[:CALIBRATION], series)
+    scores = time_scales(row, window, trailing=True)
+    known = {name: values[:CALIBRATION] for name, values in scores.items()}
+    later = {name: values[CALIBRATION:] for name, values in scores.items()}
+    line = our_line(known, False)
+    windows = metrics.runs(labels[CALIBRATION:])
+    windows[:, 1] += line.cooldown  # scores look back, so that an alarm may come after its fault
+    result = {}
+    for name, points in {"stays": line.point_scores(later).score, "follows": Follower(line).take(later).score}.items():
+        found = find_incidents(points, start=line.start, end=line.end, cooldown=line.cooldown)
+        first, last = np.array([[one.first, one.last] for one in found]).reshape(-1, 2).T
+        hits = hit(first, last, windows)
+        wide = np.array([one.last - one.first + 1 for one in found])
+        # an incident over many faults at once finds none of them
+        narrow = wide < STREAM // 20
+        result[f"{name}: false"] = (~hits.any(axis=1)).sum() / (STREAM / PER)
+        result[f"{name}: inside"] = wide.sum() / STREAM
+        result[f"{name}: found"] = hits[narrow].any(axis=0).mean() if len(windows) else np.nan
+    return result
+
+
+def change_table(seeds: int) -> Iterator[str]:
+    yield (
+        f"{CALIBRATION:,} rows of calibration, a stream of {STREAM:,} rows that changes after {STREAM // 5:,}, "
+        f"{FAULTS} faults in its last half; windowed PCA, scores that look back only, {seeds} seeds. A fault counts as "
+        f"found where an incident of less than {STREAM // 20:,} rows meets it.\n"
+    )
+    yield (
+        "| change | false alarms / promised: line stays | line follows | rows inside incidents: line stays | "
+        "line follows | faults found: line stays | line follows |"
+    )
+    yield "| --- |" + " ---: |" * 6
+    for kind in CHANGES:
+        table = pd.DataFrame([one_change(kind, seed) for seed in range(seeds)])
+        cells = [spread(table[f"{name}: false"].to_numpy()) for name in ("stays", "follows")]
+        cells += [
+            f"{table[f'{name}: {what}'].mean():.0%}" for what in ("inside", "found") for name in ("stays", "follows")
+        ]
+        yield f"| {kind} | " + " | ".join(cells) + " |"
 
 
 # ------------------------------------------------------------------------------- the detector's errors, kept in files
@@ -286,8 +345,8 @@ def nab_table(data: Path, cache: Path) -> Iterator[str]:
     silent = [np.zeros((0, len(metrics.runs(labels[f]))), bool) for f in labels if f not in {e[0] for e in everything}]
     yield f"{len(labels)} files, {rows:,} rows, {sum(len(metrics.runs(x)) for x in labels.values())} windows; "
     yield f"{len(silent)} file(s) could not be scored and count as silent.\n"
-    yield "| line | events | precision | windows hit | false per 10,000 rows |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
+    yield "| line | events | precision | windows hit | false per 10,000 rows | delay | width |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for alarms in (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0):
         for ranked in (3, 0):
             hits, none, delays, widths = list(silent), 0, [], []
@@ -306,11 +365,10 @@ def nab_table(data: Path, cache: Path) -> Iterator[str]:
                 if ranked
                 else f"{none} files without a promise silent"
             )
-            yield as_row(label, counted(hits, rows)) + (
-                f" delay {np.median(delays):.2f}, width {np.median(widths):.2f} of the window" if delays else ""
-            )
+            placed_at = f"{np.median(delays):.2f} | {np.median(widths):.2f}" if delays else " | "
+            yield f"{as_row(label, counted(hits, rows))} {placed_at} |"
     for name, result in board(data, labels):
-        yield as_row(name, result)
+        yield f"{as_row(name, result)} | |"
 
 
 # ------------------------------------------------------------------------------------------- (d) SMD, (e) the pump
@@ -323,17 +381,22 @@ def clean_line(errors: Errors, alarms: float = 1.0, *, trained: bool = True) -> 
     return calibrate(known, Promise(alarms, PER), reach=scale_reach(errors.timesteps)), scores
 
 
-def placed(errors: Errors, alarms: float) -> tuple[pd.DataFrame, AlarmLine]:
+def placed(errors: Errors, alarms: float) -> tuple[pd.DataFrame, SelfCheck]:
+    """Incidents among the rows behind the training part, as `Detector.explain` finds them there."""
     line, scores = clean_line(errors, alarms)
+    first = errors.train_rows
+    later = {name: values[first:] for name, values in scores.items()}
+    line, check, points = judge(line, later, reach=scale_reach(errors.timesteps))
     table = incident_table(
         line,
-        scores,
-        row_errors=errors.row,
-        values=errors.values,
-        expected=errors.expected,
-        gaps=errors.gaps,
+        later,
+        points=points,
+        row_errors=errors.row[first:],
+        values=errors.values[first:],
+        expected=errors.expected[first:],
+        gaps=errors.gaps[errors.gaps > first] - first,
     )
-    return table, line
+    return table.assign(first=table["first"] + first, last=table["last"] + first), check
 
 
 def found_table(name: str, errors: Errors) -> Iterator[str]:
@@ -345,7 +408,7 @@ def found_table(name: str, errors: Errors) -> Iterator[str]:
     )
     yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for alarms in (0.3, 1.0, 3.0, 10.0):
-        table, line = placed(errors, alarms)
+        table, check = placed(errors, alarms)
         table = table[table["last"] >= errors.train_rows]
         hits = hit(table["first"], table["last"], windows)
         marked = np.zeros(len(errors.labels), bool)
@@ -362,10 +425,11 @@ def found_table(name: str, errors: Errors) -> Iterator[str]:
                 firsts.append(abs(first - windows[j, 0]))
                 lasts.append(abs(last - windows[j, 1]))
         edge = [f"{np.median(x):.1f}" if len(x) else "" for x in (widths, firsts, lasts)]
-        check = self_check(line, errors.scores).status
+        status = check.status + (", line drawn anew" if check.redrawn else "")
         yield (
-            f"| {alarms:g} | {check} | {len(table)} | {int(hits.any(axis=1).sum())} | {int(hits.any(axis=0).sum())} of "
-            f"{len(windows)} | {normal:.1%} | {edge[0]} | {edge[1]} rows | {edge[2]} rows |"
+            f"| {alarms:g} | {status} | {len(table)} | {int(hits.any(axis=1).sum())} | "
+            f"{int(hits.any(axis=0).sum())} of {len(windows)} | {normal:.1%} | {edge[0]} | {edge[1]} rows | "
+            f"{edge[2]} rows |"
         )
 
 
@@ -435,6 +499,14 @@ def normal(
     """(a) False alarms on series on which nothing is wrong."""
     rows = [int(size) for size in sizes.split(",")]
     write(normal_table(detector, rows, test, seeds, own, kinds or tuple(NORMAL)), out)
+
+
+@main.command()
+@click.option("--seeds", default=20, show_default=True)
+@OUT
+def change(seeds: int, out: Path | None) -> None:
+    """Streams that change for good: a line that stays beside one that follows."""
+    write(change_table(seeds), out)
 
 
 @main.command()

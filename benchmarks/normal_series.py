@@ -87,6 +87,62 @@ NORMAL: dict[str, Callable[[int, np.random.Generator], Floats]] = {
 """Name to a function of (rows, random generator)."""
 
 
+def _shifted(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    """AR(1) that lies two deviations higher from a fifth of the stream on."""
+    n = known + stream
+    return 2.0 * (np.arange(n) >= known + stream // 5) + autoregressive(n, 0.5, rng)
+
+
+def _louder(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    n = known + stream
+    return np.where(np.arange(n) >= known + stream // 5, 2.0, 1.0) * autoregressive(n, 0.5, rng)
+
+
+def _calmer(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    n = known + stream
+    return np.where(np.arange(n) >= known + stream // 5, 0.5, 1.0) * autoregressive(n, 0.5, rng)
+
+
+def _growing(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    """Noise that grows to three times its size along the stream."""
+    late = np.clip((np.arange(known + stream) - known) / stream, 0.0, None)
+    return 3.0**late * rng.normal(size=known + stream)
+
+
+def _drifting(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    """A level that rises by four deviations along the stream."""
+    late = np.clip((np.arange(known + stream) - known) / stream, 0.0, None)
+    return 4.0 * late + autoregressive(known + stream, 0.5, rng)
+
+
+def _slower(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    """A daily rhythm that is sampled half as often from a fifth of the stream on."""
+    steps = np.where(np.arange(known + stream) >= known + stream // 5, 2.0, 1.0)
+    return 3.0 * np.sin(2 * np.pi * np.cumsum(steps) / DAY) + 0.3 * rng.normal(size=known + stream)
+
+
+def _spiking(known: int, stream: int, rng: np.random.Generator) -> Floats:
+    """A daily rhythm with a spike of three rows a day from a fifth of the stream on."""
+    rows = np.arange(known + stream)
+    spike = (rows >= known + stream // 5) & (rows % DAY < 3)
+    return 3.0 * np.sin(2 * np.pi * rows / DAY) + 3.0 * spike + 0.3 * rng.normal(size=known + stream)
+
+
+CHANGES: dict[str, Callable[[int, int, np.random.Generator], Floats]] = {
+    "none (AR .5)": lambda known, stream, rng: autoregressive(known + stream, 0.5, rng),
+    "none (weekly, holidays)": lambda known, stream, rng: weekly(known + stream, rng),
+    "none (GARCH)": lambda known, stream, rng: garch(known + stream, rng),
+    "level shift": _shifted,
+    "twice as loud": _louder,
+    "half as loud": _calmer,
+    "growing variance": _growing,
+    "drift": _drifting,
+    "sampled half as often": _slower,
+    "a spike a day": _spiking,
+}
+"""Calibration rows and a stream behind them that changes for good after a fifth; three of them do not change."""
+
+
 def put_faults(series: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int8]]:
     """Copy the series and put `count` faults of different kinds into it, well apart; labels beside."""
     value, labels = series.copy(), np.zeros(len(series), np.int8)

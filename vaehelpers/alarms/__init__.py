@@ -4,8 +4,8 @@ The chain, on arrays alone (no TensorFlow)::
 
     scores = time_scales(row_errors, window_errors, gaps=gaps)           # dict of (n,) arrays
     line = calibrate(scores, Promise.per_month("15min"), reach=scale_reach(timesteps), contaminated=True)
-    table = incident_table(line, scores, row_errors=..., values=..., expected=..., times=times, gaps=gaps)
-    check = self_check(line, scores)                                    # status and the report's first sentence
+    line, check, points = judge(line, later, reach=scale_reach(timesteps))  # still the right line? follows if not
+    table = incident_table(line, later, points=points, row_errors=..., values=..., expected=..., times=times, gaps=gaps)
 
 Measured in benchmarks/alarms.py; what was tried is in docs/alarms.md.
 """
@@ -21,6 +21,7 @@ from vaehelpers.alarms.causal import CausalDetector
 from vaehelpers.alarms.drift import drift_notes
 from vaehelpers.alarms.edges import KINDS
 from vaehelpers.alarms.incidents import IncidentTracker, find_incidents, incident_table
+from vaehelpers.alarms.redraw import judge
 from vaehelpers.alarms.selfcheck import self_check
 from vaehelpers.alarms.severity import severity, severity_text
 
@@ -34,6 +35,7 @@ __all__ = [
     "drift_notes",
     "find_incidents",
     "incident_table",
+    "judge",
     "scale_reach",
     "self_check",
     "severity",

@@ -420,7 +420,7 @@ def calibrate(
             wide = count(name, (reach or {}).get(name, 1), "reach", low=1)
             tails[name] = fit_tail(values, wide, robust=contaminated, trained=learned.get(name))
     most = max(tail.pieces for tail in tails.values())
-    tails = {name: tail for name, tail in tails.items() if tail.pieces >= min(most, _USABLE_PIECES)}
+    tails = usable(tails)
     penalty = 0.5 * math.log10(len(tails))
     wait = (
         min(tail.block for tail in tails.values())
@@ -431,6 +431,12 @@ def calibrate(
     status, reason = _verdict(promise, rows, most, span)
     least = count("min_rows", min_rows, "calibrate", low=1)
     return AlarmLine(promise, tails, penalty, wait, least, status, reason, rows)
+
+
+def usable(tails: dict[str, Tail]) -> dict[str, Tail]:
+    """The time scales with enough blocks to raise alarms; the best ones where none has."""
+    most = max((tail.pieces for tail in tails.values()), default=0.0)
+    return {name: tail for name, tail in tails.items() if tail.pieces >= min(most, _USABLE_PIECES)}
 
 
 def _verdict(promise: Promise, rows: int, pieces: float, span: float) -> tuple[str, str]:

@@ -16,13 +16,16 @@ from scipy.stats import mannwhitneyu
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores, as_rows
 from vaehelpers.alarms.calibration import AlarmLine
+from vaehelpers.alarms.tails import block_maxima
 
-__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale"]
+__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale", "moved_from_tail"]
 
 _CHANCE = 1e-3  # of a note where nothing has changed
 _LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
 MOSTLY, EVENTS = 0.5, 5.0  # share that no event explains; blocks that one or two events may last
 _SHARE_ABOVE = 0.2  # of the rows above the start line
+_LEAST_BLOCKS = 12  # of the judged rows, to hold against the tail
+_FAR = 5.0  # standard deviations of the share of blocks above the tail's median
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,26 @@ def drift_of_level(line: AlarmLine, point: Floats, level: Floats, *, reference: 
             "changed; refit the detector."
         )
     return Drift(bool(notes), factor, chance, share, tuple(notes))
+
+
+def moved_from_tail(line: AlarmLine, level: Floats) -> str:
+    """Say whether typical blocks lie elsewhere than the tail of `level_scale` expects them; an empty text if not.
+
+    The calibration rows themselves are not needed: every second block is expected above the tail's median.
+    """
+    tail = line.tails[level_scale(line)]
+    maxima = block_maxima(np.asarray(level, np.float64), tail.block)
+    maxima = maxima[np.isfinite(maxima)]
+    if len(maxima) < _LEAST_BLOCKS:
+        return ""
+    usual = max(tail.score_at(math.log10(tail.block / math.log(2))), 1e-300)
+    share = float(np.mean(maxima > usual))
+    far = abs(share - 0.5) / (0.5 * math.sqrt(1 / len(maxima) + 1 / max(tail.pieces, 1.0)))
+    factor = float(np.median(maxima)) / usual
+    if far < _FAR or abs(math.log(max(factor, 1e-300))) <= math.log(_LEAST_FACTOR):
+        return ""
+    times = f"{factor:.1f} times as high as" if factor > 1 else f"{1 / max(factor, 1e-300):.1f} times lower than"
+    return f"The series has changed: typical scores are {times} in the calibration rows; refit the detector."
 
 
 def _medians(scores: Floats, block: int) -> Floats:

@@ -261,6 +261,7 @@ def incident_table(
     times: Any = None,
     gaps: ArrayLike | None = None,
     most_unusual: int = 5,
+    points: PointScores | None = None,
 ) -> pd.DataFrame:
     """Find the incidents of a series: when, how severe, at which time scale, and of which kind.
 
@@ -280,6 +281,8 @@ def incident_table(
         Rows i such that time jumps between row i - 1 and row i.
     most_unusual : int, default 5
         How many stretches to rank where nothing is promised.
+    points : PointScores, optional
+        From `judge`, where the line followed the rows. Default: the line's own.
 
     Returns
     -------
@@ -311,7 +314,7 @@ def incident_table(
     >>> table[["start", "end", "kind", "n_points"]].to_dict("records")
     [{'start': 4000, 'end': 4002, 'kind': 'too high', 'n_points': 3}]
     """
-    points = line.point_scores(scores)
+    points = line.point_scores(scores) if points is None else points
     n = len(points.score)
     shortest = next(iter(line.tails))
     errors = as_table(scores[shortest] if row_errors is None else row_errors, "row_errors", n)

@@ -16,7 +16,7 @@ from scipy.stats import poisson
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale
+from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale, moved_from_tail
 from vaehelpers.alarms.incidents import find_incidents
 
 __all__ = ["STATUSES", "SelfCheck", "check_points", "self_check"]
@@ -46,6 +46,8 @@ class SelfCheck:
         Share of the judged rows above the start line, or of the held-back rows where theirs is higher.
     highest : float
         Highest point score.
+    redrawn : bool
+        Whether incidents come from lines that were drawn anew as rows came; see `vaehelpers.alarms.judge`.
     """
 
     status: str
@@ -54,6 +56,7 @@ class SelfCheck:
     realised: int | None
     share_above: float
     highest: float
+    redrawn: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -78,7 +81,7 @@ def self_check(
     held_back : mapping of str to array-like, shape (m,), optional
         Scores of normal rows that neither training nor calibration saw.
     reference : mapping of str to array-like, shape (k,), optional
-        Scores of the calibration rows; for `drift_notes`.
+        Scores of the calibration rows, for `drift_notes`. Default: what the line knows of them.
     gaps : array-like of int, optional
         Of the judged rows.
 
@@ -165,6 +168,9 @@ def _doubt(
     change = drift_of_level(line, point, level, reference=reference)
     if change.changed:
         return change.notes[0]
+    moved = moved_from_tail(line, level) if reference is None else ""
+    if moved:
+        return moved
     # a promised alarm may last a block; ten times that share of rows is no handful of events any more
     block = min(tail.block for tail in line.tails.values())
     few = min(MOSTLY, EVENTS * block / int(np.isfinite(point).sum()))

@@ -26,7 +26,7 @@ from scipy.stats import rankdata
 from vaehelpers.alarms._checks import Floats, Reader
 from vaehelpers.common.errors import InputError
 
-__all__ = ["MIN_BLOCK", "POWERS", "Tail", "block_maxima", "fit_tail", "nearly_independent"]
+__all__ = ["MIN_BLOCK", "POWERS", "Tail", "block_maxima", "fit_tail", "nearly_independent", "tail_of_maxima"]
 
 POWERS = {0.0: 0.4, 0.25: 0.3, 0.5: 0.2, 1.0: 0.1}
 """Powers of block maxima among which the posterior decides, and how likely each is before any block is seen."""
@@ -209,6 +209,19 @@ def fit_tail(
     power, mu, sigma, weight = _mixture([g - centre for g in kept], share)
     pieces = share * sum(map(len, kept))
     return Tail(block, pieces, sum(aside), floor, math.exp(centre), power, mu, sigma, weight)
+
+
+def tail_of_maxima(maxima: Floats, block: int) -> Tail:
+    """Fit the tail on block maxima in the order of time, robustly, where the scores themselves are gone."""
+    known = maxima[np.isfinite(maxima)]
+    positive = known[known > 0]
+    floor = 1e-3 * float(np.median(positive)) if positive.size else 1.0
+    r, noise = _dependence(known)
+    share = 1.0 if r <= noise else (1.0 - r) / (1.0 + r)
+    kept, aside = _without_outliers(np.log(np.maximum(known, 0.0) + floor), True)
+    centre = float(kept.mean())
+    power, mu, sigma, weight = _mixture([kept - centre], share)
+    return Tail(block, share * len(kept), aside, floor, math.exp(centre), power, mu, sigma, weight)
 
 
 def _powered(y: Floats, power: float) -> Floats:

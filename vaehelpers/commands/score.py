@@ -134,7 +134,7 @@ class _Job:
         if not self.out.lower().endswith(".csv"):  # a typed table keeps times as times
             data = dataclasses.replace(data, given_times=None)
         write_table(scores_frame(data, found.scores[skip:], found.p_values[skip:], found.flags[skip:]), self.out)
-        told = outcome(self.name, found.events, found.flags, found.check, detector.alarm_line_, skip=skip)
+        told = outcome(self.name, found.events, found.flags, found.check, found.line, skip=skip)
         return told, [*whole.notes, *differences]
 
     def in_parts(self, rows: int) -> tuple[Outcome, list[str]]:
@@ -173,7 +173,7 @@ class _Job:
 
             detector = Detector.load(self.folder)
             judged = write_scores(detector, spool, self.out, rows=rows, skip=skip, progress=progress)
-        told = outcome(self.name, judged.events, judged.flags, judged.check, detector.alarm_line_, skip=skip)
+        told = outcome(self.name, judged.events, judged.flags, judged.check, judged.line, skip=skip)
         return told, [*spool.notes, *differences]
 
 

@@ -9,6 +9,7 @@ import click
 
 from vaehelpers.commands import completion
 from vaehelpers.commands.options import _columns_of, _common, _detector_folder, _interval, _remark
+from vaehelpers.common.errors import InputError
 
 
 @click.command()
@@ -17,6 +18,15 @@ from vaehelpers.commands.options import _columns_of, _common, _detector_folder, 
 @click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: the detector's own.")
 @click.option("--gap", metavar="INTERVAL", help="Longer intervals are gaps: 10min, 90s, or a number; default: learned.")
 @click.option("--state", metavar="FILE", help="Go on from this file, and keep it: nothing is lost by a restart.")
+@click.option(
+    "--refit-every", metavar="ROWS", type=click.IntRange(1), help="Learn on from the last rows, each time so many came."
+)
+@click.option(
+    "--refit-on",
+    metavar="ROWS",
+    type=click.IntRange(1),
+    help="Rows that a refit learns from; default: as many as the detector was fitted on, 50,000 at most.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first line that cannot be read.")
 @_common
 def watch(
@@ -25,6 +35,8 @@ def watch(
     value: tuple[str, ...],
     gap: str | None,
     state: str | None,
+    refit_every: int | None,
+    refit_on: int | None,
     strict: bool,
     quiet: bool,
     verbose: bool,
@@ -32,10 +44,14 @@ def watch(
     """Score rows as they come in, with the detector saved in DIR.
 
     Reads CSV with a header, or JSON lines, from standard input; writes one line of JSON for each row at once: row,
-    time, value, score, p_value, flag, event, note. A row's score depends on the rows up to it alone. Ends with its
-    input, or at Ctrl-C.
+    time, value, score, p_value, flag, event, note. A row's score depends on the rows up to it alone. Where the series
+    changes for good, the alarm line is drawn anew; with --refit-every the model learns on as well, and rows wait while
+    it does. DIR stays as it is. Ends with its input, or at Ctrl-C.
     """
+    if refit_on is not None and refit_every is None:
+        raise InputError("--refit-on says what a refit learns from; give --refit-every as well")
     from vaehelpers.commands.feed import Journal, Output, lines_of, stdout_descriptor
+    from vaehelpers.commands.refits import Refits
     from vaehelpers.commands.rows import RowReader, StopSignals
     from vaehelpers.commands.watching import Checkpoint, load_state, save_state
     from vaehelpers.commands.watching import watch as run_watch
@@ -56,13 +72,18 @@ def watch(
         from vaehelpers.detectors.stream import StreamingDetector
         from vaehelpers.detectors.vae import Detector
 
-        detector = Detector.load(folder)
+        def tell(text: str) -> None:
+            _remark(f"Note: {text}", quiet)
+
+        refits = Refits(state, before and before["stream"], every=refit_every, on=refit_on, tell=tell)
+        detector = Detector.load(refits.folder or folder)
         if before is None:
-            stream = StreamingDetector(detector, gap_limit=_interval(gap))
+            stream = refits.begin(detector, StreamingDetector(detector, gap_limit=_interval(gap)))
         else:
-            stream = StreamingDetector.from_state(detector, before["stream"])
-        for note in stream.prepare().notes:
-            _remark(f"Note: {note}", quiet)
+            stream = refits.go_on(detector, before["stream"])
+        stream.prepare()
+        for note in stream.notes:
+            tell(note)
         rows = before["rows"] if before else 0
         output = stack.enter_context(Output(stdout_descriptor(), state, rows=rows))
         journal = stack.enter_context(Journal(state, before and before["input"])) if state else None
@@ -70,11 +91,13 @@ def watch(
         def save(place: Checkpoint) -> None:
             if state and journal:
                 end = place.end if place.end >= 0 else journal.offset
+                refits.keep(stream)
                 journal.settle(end, cut=place.cut, save=lambda source: save_state(state, stream, reader, place, source))
+                refits.forget(stream)
 
         run_watch(
             stream, reader, lines_of(sys.stdin.fileno(), stop, journal), output.write, strict=strict, save=save,
-            complain=lambda text: click.echo(text, err=True), remark=lambda text: _remark(f"Note: {text}", quiet),
+            complain=lambda text: click.echo(text, err=True), remark=tell,
             pending=before["pending"] if before else (), rows=rows,
         )  # fmt: skip
     if stop.number:

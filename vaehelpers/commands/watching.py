@@ -21,14 +21,17 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 
 if TYPE_CHECKING:
+    from vaehelpers.detectors.refit import RefittingStream
     from vaehelpers.detectors.stream import StreamingDetector, StreamPoint
+
+    Stream = StreamingDetector | RefittingStream
 
 
 FORMAT = 2
 
 
 def watch(
-    stream: StreamingDetector,
+    stream: Stream,
     reader: RowReader,
     lines: Iterable[bytes | None],
     write: Callable[[str, int], object],
@@ -44,7 +47,7 @@ def watch(
 
     Parameters
     ----------
-    stream : StreamingDetector
+    stream : StreamingDetector or RefittingStream
     reader : RowReader
     lines : iterable of bytes or None
         As `lines_of` gives them.
@@ -207,7 +210,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 def save_state(
     path: str | os.PathLike[str],
-    stream: StreamingDetector,
+    stream: Stream,
     reader: RowReader,
     checkpoint: Checkpoint | None = None,
     source: Mapping[str, Any] | None = None,
@@ -217,7 +220,7 @@ def save_state(
     Parameters
     ----------
     path : str or path-like
-    stream : StreamingDetector
+    stream : StreamingDetector or RefittingStream
     reader : RowReader
     checkpoint : Checkpoint, optional
     source : mapping, optional

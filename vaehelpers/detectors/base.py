@@ -19,14 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from vaehelpers.alarms import AlarmLine, Promise, calibrate, incident_table, scale_reach, self_check
+from vaehelpers.alarms import AlarmLine, Promise, calibrate, incident_table, judge
+from vaehelpers.alarms.redraw import Judgement
 from vaehelpers.alarms.selfcheck import SelfCheck
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.alignment import align, unnamed
-from vaehelpers.detectors.calibration import error_scales, make_rule, rows_of, without_outbreaks
+from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
@@ -114,6 +115,9 @@ class Explanation:
         Log10 of the rows in which one such event is expected by chance; what incidents are made of. NaN without a line.
     check : SelfCheck or None
         Whether the alarms can be trusted, and why: status and reason. None where no line was drawn.
+    line : AlarmLine or None
+        `alarm_line_`, or where that does not fit these rows any more (``check.redrawn``) the last one that was drawn as
+        they came.
     """
 
     scores: NDArray[Any]
@@ -126,6 +130,7 @@ class Explanation:
     events: pd.DataFrame
     point_scores: NDArray[Any]
     check: SelfCheck | None
+    line: AlarmLine | None = None
 
 
 class BaseDetector(BaseEstimator):
@@ -465,7 +470,8 @@ class BaseDetector(BaseEstimator):
         self._check_calibrated()
         if self._promises():
             scales = self._time_scales(prepared, progress)
-            return rows_of(self._incidents(scales, given, prepared), len(prepared)).astype(np.int64)
+            found = self._incidents(self.judge(scales), scales, given)
+            return rows_of(found, len(prepared)).astype(np.int64)
         return self.threshold_.flags(self._scores(prepared, progress)).astype(np.int64)
 
     def fit_predict(self, series: Any, y: Any = None) -> NDArray[np.int64]:
@@ -503,19 +509,19 @@ class BaseDetector(BaseEstimator):
         self._check_calibrated()
         p_values = self.p_values(scores)
         expected, lower, upper = map(self.scaler_.inverse_transform, bands)
-        points, check = np.full(len(scores), np.nan), None
-        if self.alarm_line_ is None:
+        points, line, check = np.full(len(scores), np.nan), self.alarm_line_, None
+        if line is None:
             flags = self.threshold_.flags(scores)
             found = events(flags, scores, times=given.times, merge=self.timesteps_ // 2)
             found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
         else:
             scales = self._time_scales(prepared, progress)
-            points = self.alarm_line_.point_scores(scales).score
-            check = self_check(self.alarm_line_, scales, gaps=given.gaps)
-            found = self._incidents(scales, given, prepared, expected)
+            judged = self.judge(scales)
+            line, check, points = judged.line, judged.check, judged.points.score
+            found = self._incidents(judged, scales, given, expected)
             flags = rows_of(found, len(scores)) if self._promises() else self.threshold_.flags(scores)
         found = self.described(found, scores, lambda row: contributions[row])
-        return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found, points, check)
+        return Explanation(scores, p_values, flags, contributions, expected, lower, upper, found, points, check, line)
 
     def described(
         self, found: pd.DataFrame, scores: NDArray[Any], contributed: Callable[[int], NDArray[Any]]
@@ -547,10 +553,13 @@ class BaseDetector(BaseEstimator):
         self, scales: dict[str, NDArray[Any]], promise: Promise, trained: dict[str, NDArray[Any]] | None = None
     ) -> None:
         """Calibrate the line that promises so many false alarms per time; note why where none can be drawn."""
-        reach = {name: max(1, rows) for name, rows in scale_reach(self.timesteps_).items()}
         try:
             self.alarm_line_: AlarmLine | None = calibrate(
-                scales, promise, reach=reach, contaminated=self.settings_["contamination"] > 0, trained=trained
+                scales,
+                promise,
+                reach=reach_of(self.timesteps_),
+                contaminated=self.settings_["contamination"] > 0,
+                trained=trained,
             )
         except InputError as error:
             self.alarm_line_ = None
@@ -562,14 +571,23 @@ class BaseDetector(BaseEstimator):
             return Promise.per_month(step, alarms)
         return Promise(alarms)
 
-    def _incidents(
-        self, scales: dict[str, NDArray[Any]], given: Series, prepared: Prepared, expected: NDArray[Any] | None = None
-    ) -> pd.DataFrame:
+    def judge(self, scales: dict[str, NDArray[Any]]) -> Judgement:
+        """Check the alarm line on scores at all its time scales, and let it follow rows that it does not fit."""
         assert self.alarm_line_ is not None
+        return judge(self.alarm_line_, scales, reach=reach_of(self.timesteps_))
+
+    def _incidents(
+        self,
+        judged: Judgement,
+        scales: dict[str, NDArray[Any]],
+        given: Series,
+        expected: NDArray[Any] | None = None,
+    ) -> pd.DataFrame:
         known = expected is not None and bool(np.isfinite(expected).any())
         return incident_table(
-            self.alarm_line_,
+            judged.line,
             scales,
+            points=judged.points,
             row_errors=self._row_errors,
             values=given.values if known else None,
             expected=expected if known else None,

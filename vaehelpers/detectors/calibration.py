@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers import thresholds
-from vaehelpers.alarms import time_scales
+from vaehelpers.alarms import scale_reach, time_scales
 
 
 def without_outbreaks(scores: NDArray[Any], width: int) -> NDArray[Any]:
@@ -41,6 +41,11 @@ def error_scales(
     """Errors of rows (n, n_features) summed over variables, and with those of windows (n,) smoothed to all scales."""
     total = np.where(np.isnan(row_errors).all(axis=1), np.nan, np.nansum(row_errors, axis=1))
     return total, time_scales(np.maximum(total, 0.0), np.maximum(windows, 0.0), gaps=gaps, trailing=trailing)
+
+
+def reach_of(timesteps: int) -> dict[str, int]:
+    """Rows that share data with one score, for each time scale of the alarms."""
+    return {name: max(1, rows) for name, rows in scale_reach(timesteps).items()}
 
 
 def rows_of(incidents: pd.DataFrame, n: int) -> NDArray[np.bool_]:

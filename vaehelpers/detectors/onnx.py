@@ -163,21 +163,22 @@ class OnnxScorer:
     def predict(self, series: Any) -> NDArray[np.int64]:
         """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,).
 
-        As `Detector.predict` does: the rows of incidents above `alarm_line_`, or those above `threshold_` where that
-        line promises nothing.
+        As `Detector.predict` does: the rows of incidents above `alarm_line_` (which follows rows that it does not
+        fit), or those above `threshold_` where that line promises nothing.
         """
         values, gaps, times = self._values(series)
         line = self.alarm_line_
         if line is None or line.status == "no promise":
             scores = smooth(self._points(values, gaps, self._kinds).sum(axis=1), self.smooth_, gaps=gaps)
             return self.threshold_.flags(scores).astype(np.int64)
-        from vaehelpers.alarms import incident_table
-        from vaehelpers.detectors.calibration import error_scales, rows_of
+        from vaehelpers.alarms import incident_table, judge
+        from vaehelpers.detectors.calibration import error_scales, reach_of, rows_of
 
         errors = self._errors(values, gaps, {*self._kinds, "error"})
         rows = self._normalised(errors, ["error"])
         scales = error_scales(rows, self._total(errors, self._kinds).sum(axis=1), gaps)[1]
-        found = incident_table(line, scales, row_errors=rows, times=times, gaps=gaps)
+        judged = judge(line, scales, reach=reach_of(self.timesteps_))
+        found = incident_table(judged.line, scales, points=judged.points, row_errors=rows, times=times, gaps=gaps)
         return rows_of(found, len(values)).astype(np.int64)
 
     def reconstruct(self, windows: ArrayLike) -> NDArray[np.float32]:

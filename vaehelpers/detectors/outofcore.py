@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from vaehelpers.alarms.calibration import SCALES, PointScores
+from vaehelpers.alarms.calibration import SCALES, AlarmLine, PointScores
 from vaehelpers.alarms.drift import level_scale
 from vaehelpers.alarms.edges import kind_in_column, odd_column
 from vaehelpers.alarms.incidents import FEW, place_incidents
+from vaehelpers.alarms.redraw import Judgement, followed
 from vaehelpers.alarms.selfcheck import SelfCheck, check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.detectors.base import Prepared
-from vaehelpers.detectors.calibration import rows_of
+from vaehelpers.detectors.calibration import reach_of, rows_of
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.flagged import events
 from vaehelpers.windows import fill_between
@@ -106,7 +108,7 @@ def judge_parts(
     Returns
     -------
     Judged
-        About 40 bytes a row stay in memory, however many the series has.
+        About 40 bytes a row stay in memory, however many the series has, and as many in a file while it runs.
 
     Raises
     ------
@@ -116,8 +118,8 @@ def judge_parts(
     line = detector.alarm_line_
     widest = max(detector.smooth_, *(width for _, width in SCALES))
     around = detector.timesteps_ - 1 + widest // 2
-    scores, point, total, level = (np.full(n, np.nan) for _ in range(4))
-    scale = np.full(n, -1, np.int8)
+    scores, total = np.full(n, np.nan), np.full(n, np.nan)
+    every = _Scales(n, line.scales if line is not None else ())
     for first, last, low, prepared in _prepared_parts(detector, read, n, gaps=gaps, rows=rows, around=around):
         inside = slice(first - low, last - low)
         if len(prepared.starts):
@@ -125,10 +127,8 @@ def judge_parts(
             scores[first:last] = detector._scores(prepared, quiet, points)[inside]
             if line is not None:
                 errors, scales = detector.errors_and_scales(prepared, points=points)
-                here = line.point_scores(scales)
-                point[first:last], scale[first:last] = here.score[inside], here.scale[inside]
                 total[first:last] = errors[inside]
-                level[first:last] = scales[level_scale(line)][inside]
+                every.put(first, last, {name: values[inside] for name, values in scales.items()})
         progress("scoring", last, n)
     if not np.isfinite(scores).any():
         raise InputError(
@@ -143,13 +143,13 @@ def judge_parts(
         found = events(flags, scores, times=times, merge=detector.timesteps_ // 2)
         found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
     else:
-        check = check_points(line, point, level)
-        found = place_incidents(
-            line, PointScores(point, scale.astype(np.int64)), total, values=looked.values(), kind=looked.kind,
-            times=times, gaps=borders,
-        )  # fmt: skip
+        seen = every.points(line, rows)
+        check = check_points(line, seen.score, every.kept[level_scale(line)])
+        judged = followed(line, every.kept, Judgement(line, check, seen), reach=reach_of(detector.timesteps_))
+        line, check, seen = judged
+        found = place_incidents(line, seen, total, values=looked.values(), kind=looked.kind, times=times, gaps=borders)
         flags = rows_of(found, n) if line.status != "no promise" else detector.threshold_.flags(scores)
-    return Judged(scores, flags, detector.described(found, scores, looked.contributed), check)
+    return Judged(scores, flags, detector.described(found, scores, looked.contributed), check, line)
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,41 @@ class Judged:
     events : DataFrame
         As in `Explanation`.
     check : SelfCheck or None
+    line : AlarmLine or None
+        As in `Explanation`: the one that raised the incidents.
     """
 
     scores: NDArray[np.float64]
     flags: NDArray[Any]
     events: pd.DataFrame
     check: SelfCheck | None
+    line: AlarmLine | None
+
+
+class _Scales:
+    """Scores of all rows at all time scales, in a file without a name: a line may have to be drawn anew on them."""
+
+    def __init__(self, n: int, names: tuple[str, ...]):
+        self.kept: dict[str, NDArray[np.float64]] = {}
+        if names:
+            with tempfile.TemporaryFile() as file:  # mapped, it lives as long as the arrays
+                table = np.memmap(file, np.float64, "w+", shape=(len(names), n))
+            table[:] = np.nan
+            self.kept = dict(zip(names, table))
+
+    def put(self, first: int, last: int, scales: dict[str, NDArray[Any]]) -> None:
+        for name, values in self.kept.items():
+            values[first:last] = scales[name]
+
+    def points(self, line: AlarmLine, rows: int) -> PointScores:
+        """Point scores of all rows, worked out part by part."""
+        n = len(next(iter(self.kept.values())))
+        score, scale = np.full(n, np.nan), np.full(n, -1, np.int64)
+        for first in range(0, n, rows):
+            part = slice(first, first + rows)
+            here = line.point_scores({name: values[part] for name, values in self.kept.items()})
+            score[part], scale[part] = here.score, here.scale
+        return PointScores(score, scale)
 
 
 def _prepared_parts(

@@ -36,7 +36,7 @@ from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import fill_behind, smooth
 
-FORMAT = 2
+FORMAT = 3
 """Version of the saved state; a newer one is refused."""
 
 
@@ -76,7 +76,8 @@ class StreamPoint:
     note : str
         Empty for a row that was scored. "warming up": fewer rows than a window since the start or a gap. "gap": the
         first row after one. "missing": no value, or too many missing in the window. "late" and "repeated": not newer
-        than the row before; such a row is skipped and changes nothing.
+        than the row before; such a row is skipped and changes nothing. "changed": scored, and the rows up to here are
+        no longer like those of the calibration; the line is drawn anew as soon as enough rows have come.
     """
 
     time: Any
@@ -116,6 +117,9 @@ class StreamingDetector:
     The score is that of `trailing_scores`, to the rounding of float32 (1e-6). It reacts to a change after a few rows
     and is at full height after `smooth` rows. A threshold that was drawn on centred scores does not hold for it: it
     has its own, drawn at `fit` on trailing scores of the same calibration rows.
+
+    The alarm line follows the stream: what changes for good raises one alarm, is noted as "changed", and then draws the
+    line anew; see `vaehelpers.alarms.follow`. The model stays as it was fitted, until `Detector.update`.
 
     Memory: one window, and the last `smooth` scores. Time per row: one window encoded and decoded, see
     benchmarks/latency.py. In an hour that a wall clock repeats in autumn all rows are late: give times with a zone.
@@ -228,10 +232,12 @@ class StreamingDetector:
             score = float(recent[~np.isnan(recent)].mean())
             p_value = max(float(self.threshold_.p_values([score])[0]), self._floor)
             flag = self.threshold_.update(score)
-        event = None
+        event, note = None, self._note(after_gap, point)
         if self._alarms is not None:
+            before_row = self._alarms.follower.changed
             flag, event = self._alarms.update(error, point, shown, gap=after_gap)
-        return StreamPoint(shown, value, score, p_value, flag, self._note(after_gap, point), event)
+            note = note or ("changed" if self._alarms.follower.changed > before_row else "")
+        return StreamPoint(shown, value, score, p_value, flag, note, event)
 
     def _moved(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The window with one row more, and what was last seen ahead of it."""

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from vaehelpers.alarms import AlarmLine, IncidentTracker, severity
 from vaehelpers.alarms.calibration import SCALES
+from vaehelpers.alarms.follow import Follower
 from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 
-_WIDEST = max(width for _, width in SCALES)
+WIDEST = max(width for _, width in SCALES)
 
 
 def least_rows(width: int) -> int:
@@ -83,18 +84,28 @@ class StreamAlarms:
     ----------
     line : AlarmLine
         Drawn on trailing scores.
+
+    Attributes
+    ----------
+    follower : Follower
+        Draws the line anew when the series has changed for good.
     """
 
     def __init__(self, line: AlarmLine):
-        self.line = line
+        self.follower = Follower(line)
         self.tracker = IncidentTracker.of(line)
         self.count = 0
         self._times: dict[int, Any] = {}  # of the first and the peak row of the incident
         self.clear()
 
+    @property
+    def line(self) -> AlarmLine:
+        """The line that judges now."""
+        return self.follower.line
+
     def clear(self) -> None:
         """Forget the rows before, as at a gap."""
-        self._errors: dict[str, deque[float]] = {kind: deque(maxlen=_WIDEST) for kind in ("row", "window")}
+        self._errors: dict[str, deque[float]] = {kind: deque(maxlen=WIDEST) for kind in ("row", "window")}
 
     def update(self, row: float, window: float, time: Any, *, gap: bool) -> tuple[bool, StreamEvent | None]:
         """Take a row's own error, that of the window which ends with it, and its time.
@@ -110,7 +121,7 @@ class StreamAlarms:
         self._errors["row"].append(max(row, 0.0))
         self._errors["window"].append(max(window, 0.0))
         scales = {f"{kind} {width}": np.array([self._mean(kind, width)]) for kind, width in SCALES}
-        score = float(self.line.point_scores(scales).score[0])
+        score = float(self.follower.take(scales).score[0])
         before = self.tracker.open
         step = self.tracker.update(score, gap=gap)
         now = self.tracker.open
@@ -150,7 +161,8 @@ class StreamAlarms:
         """Return plain JSON values; times as they were given, which must be text or numbers."""
         errors = {kind: [None if math.isnan(one) else one for one in held] for kind, held in self._errors.items()}
         times = [[row, _plain(time)] for row, time in sorted(self._times.items())]
-        return {"tracker": self.tracker.to_dict(), "count": self.count, "times": times, "errors": errors}
+        tracker, follower = self.tracker.to_dict(), self.follower.state()
+        return {"tracker": tracker, "count": self.count, "times": times, "errors": errors, "follower": follower}
 
     def restore(self, state: Mapping[str, Any]) -> StreamAlarms:
         """Go on where `state` was taken.
@@ -173,13 +185,15 @@ class StreamAlarms:
         errors = read.reader("errors")
         for kind, held in self._errors.items():
             given = errors.take(kind)
-            if not isinstance(given, list) or len(given) > _WIDEST:
+            if not isinstance(given, list) or len(given) > WIDEST:
                 raise InputError(f"errors of {kind} in the state of the alarms is damaged")
             numbers = [math.nan if one is None else float(one) for one in given]
             if any(math.isinf(one) or one < 0 for one in numbers):
                 raise InputError(f"an error of {kind} in the state of the alarms is out of range")
             held.extend(numbers)
         errors.done()
+        if "follower" in state:  # format 2 had none
+            self.follower.restore(read.mapping("follower"))
         read.done()
         return self
 

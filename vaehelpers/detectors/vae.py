@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaehelpers.alarms import AlarmLine, calibrate, scale_reach
+from vaehelpers.alarms import AlarmLine, calibrate
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
 from vaehelpers.detectors.base import BaseDetector, Prepared
-from vaehelpers.detectors.calibration import error_scales, make_rule, rows_of, without_outbreaks
+from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import (
     DETECTOR_PARAMETERS,
@@ -272,7 +272,8 @@ class Detector(BaseDetector):
         starts = prepared.starts
         if not self._promises():
             return starts
-        marks = rows_of(self._incidents(self._time_scales(prepared, quiet), given, prepared), len(prepared))
+        scales = self._time_scales(prepared, quiet)
+        marks = rows_of(self._incidents(self.judge(scales), scales, given), len(prepared))
         total = np.concatenate([[0], np.cumsum(marks)])
         kept = starts[total[starts + self.timesteps_] == total[starts]]
         return kept if len(kept) >= len(starts) // 2 else starts
@@ -430,11 +431,14 @@ class Detector(BaseDetector):
             trained = {name: values[:trained_to] for name, values in scales.items()}
             late = np.arange(len(prepared)) >= held_from
             scales = {name: np.where(late, values, np.nan) for name, values in scales.items()}
-        reach = {name: max(1, rows) for name, rows in scale_reach(self.timesteps_).items()}
         self.trailing_line_: AlarmLine | None
         try:
             self.trailing_line_ = calibrate(
-                scales, self._promise_, reach=reach, contaminated=self.settings_["contamination"] > 0, trained=trained
+                scales,
+                self._promise_,
+                reach=reach_of(self.timesteps_),
+                contaminated=self.settings_["contamination"] > 0,
+                trained=trained,
             )
         except InputError:  # a window's length of rows less than the line of the whole had
             self.trailing_line_ = None

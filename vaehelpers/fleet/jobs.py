@@ -199,7 +199,7 @@ def _fit(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         raise InputError("interrupted")
     found = detector.explain(data, progress=progress)
     record = _facts(data, found.scores, found.events, detector.fit_seconds_)
-    line, check = detector.alarm_line_, found.check
+    line, check = found.line, found.check
     record |= {
         "alarms": "no promise" if check is None else check.status,
         "reason": "" if check is None else check.reason,

@@ -118,7 +118,7 @@ def view(
     """
     threshold = float(detector.threshold_.threshold_)
     unit, rows = unit_of(data)
-    line = getattr(detector, "alarm_line_", None)
+    line = getattr(found, "line", None) or getattr(detector, "alarm_line_", None)
     points = getattr(found, "point_scores", None)
     if line is not None:
         check = getattr(found, "check", None) or line

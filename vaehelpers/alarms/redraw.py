@@ -1,0 +1,144 @@
+"""Rows that are no longer like the calibration rows: judged by a line that follows them, and said so.
+
+A line holds for rows that behave like those it was drawn on. Where `vaehelpers.alarms.self_check` says that they do
+not, an old line helps nobody: either most rows lie above it, or none can reach it. The rows are then judged in the
+order of time by `vaehelpers.alarms.follow`: a change is one incident, and events after it are found again. The check
+stays doubtful, because only a refit teaches the model what is normal now.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
+from vaehelpers.alarms.calibration import AlarmLine, PointScores, calibrate
+from vaehelpers.alarms.drift import level_scale
+from vaehelpers.alarms.follow import Follower
+from vaehelpers.alarms.selfcheck import SelfCheck, check_points
+from vaehelpers.common.errors import InputError
+
+__all__ = ["Judgement", "followed", "judge"]
+
+_MATTERS = 1.25  # a line that moves by less is the same line
+_PART = 500_000  # rows at a time, so that memory stays bounded
+
+
+class Judgement(NamedTuple):
+    """How rows are judged.
+
+    Attributes
+    ----------
+    line : AlarmLine
+        The one that was given, or the last one that was drawn anew.
+    check : SelfCheck
+        Of the given line; `SelfCheck.redrawn` says whether the points come from others.
+    points : PointScores
+        Of every row, by the line that judged it.
+    """
+
+    line: AlarmLine
+    check: SelfCheck
+    points: PointScores
+
+
+def judge(
+    line: AlarmLine,
+    scores: Mapping[str, ArrayLike],
+    *,
+    reach: Mapping[str, int] | None = None,
+    held_back: Mapping[str, ArrayLike] | None = None,
+    reference: Mapping[str, ArrayLike] | None = None,
+) -> Judgement:
+    """Check a line on the rows that it shall judge, and let it follow them where it does not fit.
+
+    Parameters
+    ----------
+    line : AlarmLine
+    scores : mapping of str to array-like, shape (n,)
+        Scores of these rows, in the order of time.
+    reach : mapping of str to int, optional
+        As in `calibrate`; default 1.
+    held_back, reference : mapping, optional
+        As in `self_check`.
+
+    Returns
+    -------
+    Judgement
+        Give its points to `incident_table`.
+
+    Raises
+    ------
+    InputError
+        If a scale is missing or the lengths differ.
+
+    Examples
+    --------
+    >>> from vaehelpers.alarms import calibrate
+    >>> rng = np.random.default_rng(0)
+    >>> line = calibrate({"row 1": rng.exponential(size=6_000)})
+    >>> louder = {"row 1": 4 * rng.exponential(size=20_000)}
+    >>> anew, check, points = judge(line, louder)
+    >>> check.status, check.redrawn
+    ('doubtful', True)
+    >>> [int((one[-10_000:] >= line.start).sum()) for one in (line.point_scores(louder).score, points.score)]
+    [966, 1]
+    """
+    given = as_mapping_of_scores(scores)
+    points = line.point_scores(given)
+    quiet = None if held_back is None else line.point_scores(held_back).score
+    level = level_scale(line)
+    known = None if reference is None else as_mapping_of_scores(reference)[level]
+    check = check_points(line, points.score, given[level], held_back=quiet, reference=known)
+    return followed(line, given, Judgement(line, check, points), reach=reach)
+
+
+def followed(
+    line: AlarmLine, scores: Mapping[str, Floats], so_far: Judgement, *, reach: Mapping[str, int] | None = None
+) -> Judgement:
+    """Let the line follow the rows where the check doubts it and they would draw another one."""
+    check = so_far.check
+    if check.status != "doubtful" or not math.isfinite(check.highest) or _fits(line, scores, reach):
+        return so_far
+    follower = Follower(line)
+    n = len(next(iter(scores.values())))
+    parts = [
+        follower.take({name: values[first : first + _PART] for name, values in scores.items()})
+        for first in range(0, n, _PART)
+    ]
+    if not follower.drawn:
+        return so_far
+    times = "once" if follower.drawn == 1 else f"{follower.drawn} times"
+    reason = check.reason.removesuffix(".").removesuffix("; refit the detector")
+    reason += f". The line was drawn anew {times} as rows came; refit the detector."
+    points = PointScores(np.concatenate([p.score for p in parts]), np.concatenate([p.scale for p in parts]))
+    return Judgement(_known_by(follower.line, line), dataclasses.replace(check, reason=reason, redrawn=True), points)
+
+
+def _known_by(last: AlarmLine, first: AlarmLine) -> AlarmLine:
+    """The last line with all scales of the first one; those that it lacks say no more than its own rows do."""
+    span = max(tail.pieces * tail.block for tail in last.tails.values())
+    tails = {
+        name: last.tails.get(name, dataclasses.replace(tail, pieces=min(tail.pieces, span / tail.block)))
+        for name, tail in first.tails.items()
+    }
+    return dataclasses.replace(last, tails=tails)
+
+
+def _fits(line: AlarmLine, scores: Mapping[str, Floats], reach: Mapping[str, int] | None) -> bool:
+    """Whether these rows, calm ones and events, would draw about the same line, as those that it was drawn on do."""
+    try:
+        own = calibrate(
+            {name: np.maximum(scores[name], 0.0) for name in line.scales}, line.promise, reach=reach, contaminated=True
+        )
+    except InputError:  # too few rows to tell
+        return True
+    level = level_scale(line)
+    if level not in own.scales:
+        return False
+    return abs(math.log(max(own.threshold(level), 1e-300) / max(line.threshold(level), 1e-300))) < math.log(_MATTERS)
