@@ -16,16 +16,17 @@ from scipy.stats import mannwhitneyu
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores, as_rows
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.tails import block_maxima
+from vaehelpers.alarms.tails import Tail, block_maxima
 
-__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale", "moved_from_tail"]
+__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale", "moved_from_tails", "unlike_tail"]
 
 _CHANCE = 1e-3  # of a note where nothing has changed
 _LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
 MOSTLY, EVENTS = 0.5, 5.0  # share that no event explains; blocks that one or two events may last
 _SHARE_ABOVE = 0.2  # of the rows above the start line
 _LEAST_BLOCKS = 12  # of the judged rows, to hold against the tail
-_FAR = 5.0  # standard deviations of the share of blocks above the tail's median
+_FAR = 5.0  # standard deviations of the mean chance of a block
+_FIFTH = 0.2
 
 
 @dataclass(frozen=True)
@@ -123,24 +124,38 @@ def drift_of_level(line: AlarmLine, point: Floats, level: Floats, *, reference: 
     return Drift(bool(notes), factor, chance, share, tuple(notes))
 
 
-def moved_from_tail(line: AlarmLine, level: Floats) -> str:
-    """Say whether typical blocks lie elsewhere than the tail of `level_scale` expects them; an empty text if not.
+def unlike_tail(maxima: Floats, tail: Tail) -> float:
+    """How far block maxima are from what a tail says: standard deviations, positive for higher ones; 0 if it is little.
 
-    The calibration rows themselves are not needed: every second block is expected above the tail's median.
+    Little is less than two fifths of the blocks in what should be the highest, or the lowest, fifth.
     """
-    tail = line.tails[level_scale(line)]
-    maxima = block_maxima(np.asarray(level, np.float64), tail.block)
-    maxima = maxima[np.isfinite(maxima)]
-    if len(maxima) < _LEAST_BLOCKS:
+    chances = tail.block_chances(maxima)
+    off = (0.5 - float(chances.mean())) / math.sqrt((1 / len(maxima) + 1 / max(tail.pieces, 1.0)) / 12)
+    odd = float(np.mean(chances < _FIFTH if off > 0 else chances > 1 - _FIFTH))
+    return off if abs(off) >= _FAR and odd >= 2 * _FIFTH else 0.0
+
+
+def moved_from_tails(line: AlarmLine, scores: Mapping[str, Floats]) -> str:
+    """Say whether blocks of rows are no longer what a tail of the line expects; an empty text if they are.
+
+    The calibration rows themselves are not needed.
+    """
+    far, name = 0.0, ""
+    for one, tail in line.tails.items():
+        maxima = block_maxima(np.asarray(scores[one], np.float64), tail.block)
+        maxima = maxima[np.isfinite(maxima)]
+        off = unlike_tail(maxima, tail) if len(maxima) >= _LEAST_BLOCKS else 0.0
+        if abs(off) > abs(far):
+            far, name, share = off, one, float(np.mean(tail.block_chances(maxima) < _FIFTH))
+    if not name:
         return ""
-    usual = max(tail.score_at(math.log10(tail.block / math.log(2))), 1e-300)
-    share = float(np.mean(maxima > usual))
-    far = abs(share - 0.5) / (0.5 * math.sqrt(1 / len(maxima) + 1 / max(tail.pieces, 1.0)))
-    factor = float(np.median(maxima)) / usual
-    if far < _FAR or abs(math.log(max(factor, 1e-300))) <= math.log(_LEAST_FACTOR):
-        return ""
-    times = f"{factor:.1f} times as high as" if factor > 1 else f"{1 / max(factor, 1e-300):.1f} times lower than"
-    return f"The series has changed: typical scores are {times} in the calibration rows; refit the detector."
+    block = line.tails[name].block
+    if far < 0:
+        return f"The series has changed: stretches of {block} rows are calmer than they used to be; refit the detector."
+    return (
+        f"The series has changed: {share:.0%} of its stretches of {block} rows are as high as one in five was in the "
+        "calibration rows; refit the detector."
+    )
 
 
 def _medians(scores: Floats, block: int) -> Floats:

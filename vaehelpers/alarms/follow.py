@@ -1,10 +1,10 @@
 """A line that follows a stream: what changes for good raises one alarm, is noted, and then counts as normal.
 
 A line says how likely it is that the highest score of a block of rows lies above any level. While it holds, these
-chances are spread evenly between 0 and 1; when they crowd at one end, the series has changed (`Follower.changed`). From
-the rows since then a new line is drawn as soon as they are enough for the promise, and again when they are twice and
-four times as many. Only rows of the past are used. A single event, however high, is one block among many and moves
-nothing.
+chances are spread evenly between 0 and 1; when they crowd at one end, the series has changed (`Follower.changed`). A
+new line is drawn on the rows since then as soon as they are enough for the promise, and again every twelve blocks on
+the last 48, because what has changed once may go on changing. Only rows of the past are used. A single event, however
+high, is one block among many and moves nothing.
 
 Sources: the chances are probability integral transforms, held against evenness as in Diebold, Gunther and Tay,
 International Economic Review 39 (1998).
@@ -22,18 +22,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms._checks import Floats, Reader, as_mapping_of_scores
 from vaehelpers.alarms.calibration import EXTRAPOLATION, LEAST_PIECES, AlarmLine, PointScores, usable
-from vaehelpers.alarms.drift import level_scale
+from vaehelpers.alarms.drift import level_scale, unlike_tail
 from vaehelpers.alarms.tails import Tail, tail_of_maxima
 from vaehelpers.common.errors import InputError
 
 __all__ = ["Follower"]
 
-WINDOWS = (12, 24, 48)
+WINDOWS = (12, 24, 48, 96, 192)
 """Blocks in a row whose chances are tested."""
 
-_FAR = 5.0  # standard deviations from evenness
-_FACTOR = 1.25  # by which typical block maxima must have moved
-_DRAWS = 4  # a new line is drawn anew after twice, four times and eight times the rows of the first
+MOST = 48
+"""Blocks that a new line is drawn on, unless the promise or the longest time scale needs more rows."""
 
 
 class Follower:
@@ -74,9 +73,13 @@ class Follower:
         self.changed = self.drawn = 0
         self._level = level_scale(line)
         self._row = 0
-        self._since: int | None = None  # first row of what has changed, until its line is final
+        self._since: int | None = None  # first row of what has changed
         self._tested = 0  # blocks that end before this row say nothing of the present line
-        self._wanted = 0  # rows since the change that the next line waits for
+        self._wanted = 0  # row that the next line waits for
+        self._span = math.ceil(0.95 * line.promise.rows_between / EXTRAPOLATION)  # rows that a promise needs
+        blocks = [tail.block for tail in line.tails.values()]
+        # rows that a new line is drawn on, at most
+        self._memory = max(MOST * self._block(self._level), LEAST_PIECES * max(blocks), self._span)
         self._open: dict[str, tuple[float, int, int]] = dict.fromkeys(line.scales, (-math.inf, 0, 0))
         self._maxima: dict[str, list[tuple[int, float]]] = {name: [] for name in line.scales}  # last row + 1, score
 
@@ -132,7 +135,7 @@ class Follower:
     def _count(self, part: Mapping[str, Floats], rows: int) -> None:
         """Take rows that end no block but with their last one."""
         self._row += rows
-        full = False
+        full = []
         for name, (highest, known, length) in self._open.items():
             finite = part[name][np.isfinite(part[name])]
             highest = max(highest, float(finite.max())) if len(finite) else highest
@@ -140,52 +143,53 @@ class Follower:
             if length == self._block(name):
                 if known >= 0.5 * length:
                     self._maxima[name].append((self._row, highest))
-                    full |= name == self._level
+                    full.append(name)
                 highest, known, length = -math.inf, 0, 0
             self._open[name] = (highest, known, length)
         if full:
-            self._look()
+            self._look(full)
             self._forget()
 
-    def _look(self) -> None:
+    def _look(self, names: list[str]) -> None:
         """Test the blocks behind the last line, and draw a new one where it is due."""
-        tail = self.line.tails.get(self._level, self._first.tails[self._level])
-        recent = [(row, score) for row, score in self._maxima[self._level] if row - tail.block >= self._tested]
-        # what has changed is collected first; whether it changes again is for the line that follows from it
-        waiting = self._since is not None and self._tested <= self._since
-        begin = None if waiting else _change(np.array([score for _, score in recent]), tail)
-        if begin is not None:
+        for name in names:
+            # what has changed is collected first; whether it changes again is for the line that follows from it
+            if name not in self.line.tails or (self._since is not None and self._tested <= self._since):
+                continue
+            tail = self.line.tails[name]
+            recent = [(row, score) for row, score in self._maxima[name] if row - tail.block >= self._tested]
+            begin = _change(np.array([score for _, score in recent]), tail)
+            if begin is None:
+                continue
             self.changed += 1
             self._since = self._tested = recent[begin][0] - tail.block
-            least = self._first.promise.rows_between / EXTRAPOLATION
-            self._wanted = max(LEAST_PIECES * tail.block, math.ceil(0.95 * least))
-        if self._since is not None and self._row - self._since >= self._wanted:
+            tail = self._first.tails[self._level]
+            self._wanted = self._since + max(LEAST_PIECES * tail.block, self._span)
+        if self._since is not None and self._row >= self._wanted:
             self._draw()
 
     def _draw(self) -> None:
         assert self._since is not None
         tails: dict[str, Tail] = {}
+        begin = max(self._since, self._row - self._memory)
         for name in self._first.scales:
             block = self._block(name)
-            maxima = [score for row, score in self._maxima[name] if row - block >= self._since]
+            maxima = [score for row, score in self._maxima[name] if row - block >= begin]
             if len(maxima) >= 2:
                 tails[name] = tail_of_maxima(np.array(maxima), block)
         tails = usable(tails)
         most = max((tail.pieces for tail in tails.values()), default=0.0)
+        self._wanted = self._row + LEAST_PIECES * self._block(self._level)
         if most < LEAST_PIECES:  # dependent blocks, or set aside: wait for more
-            self._wanted += LEAST_PIECES * self._block(self._level)
             return
-        self.line = dataclasses.replace(self._first, tails=tails, rows=self._row - self._since)
+        self.line = dataclasses.replace(self._first, tails=tails, rows=self._row - begin)
         self.drawn += 1
-        if self._wanted >= 2 ** (_DRAWS - 1) * LEAST_PIECES * self._block(self._level):
-            self._since = None
-        self._tested, self._wanted = self._row, 2 * self._wanted
+        self._tested = self._row
 
     def _forget(self) -> None:
-        """Keep the blocks of the longest test, or all since the change."""
-        blocks = max(WINDOWS) * self._block(self._level)
-        oldest = self._row - blocks if self._since is None else min(self._since, self._row - blocks)
+        """Keep the blocks that the longest test, or a line, may still ask for."""
         for name, held in self._maxima.items():
+            oldest = self._row - max(max(WINDOWS) * self._block(name), self._memory)
             self._maxima[name] = [(row, score) for row, score in held if row - self._block(name) >= oldest]
 
     # -- state ----------------------------------------------------------------------------------------------------
@@ -244,25 +248,16 @@ class Follower:
 
 def _change(maxima: NDArray[np.float64], tail: Tail) -> int | None:
     """Where a series has changed, as the first of the block maxima that no longer follow the tail."""
-    far: tuple[float, int] | None = None
+    far, begin = 0.0, None
     for width in WINDOWS:
-        if len(maxima) < width:
-            break
-        recent = maxima[-width:]
-        chances = -np.expm1(-tail.block / 10.0 ** tail.log_rows(recent))
-        off = abs(float(chances.mean()) - 0.5) / math.sqrt((1 / width + 1 / max(tail.pieces, 1.0)) / 12)
-        # the level at which the tail expects every second block
-        usual = tail.score_at(math.log10(tail.block / math.log(2)))
-        factor = float(np.median(recent)) / max(usual, 1e-300)
-        if off >= _FAR and not 1 / _FACTOR < factor < _FACTOR and (far is None or off > far[0]):
-            far = (off, len(maxima) - width)
-    if far is None:
+        if len(maxima) >= width:
+            off = unlike_tail(maxima[-width:], tail)
+            if abs(off) > abs(far):
+                far, begin = off, len(maxima) - width
+    if begin is None:
         return None
-    # the blocks before the change are those that the tail still explains; the earliest that it does not begins it
-    chances = -np.expm1(-tail.block / 10.0 ** tail.log_rows(maxima[far[1] :]))
-    high = chances.mean() < 0.5
-    odd = chances < 0.5 if high else chances > 0.5
-    return far[1] + _longest_excess(odd)
+    chances = tail.block_chances(maxima[begin:])
+    return begin + _longest_excess(chances < 0.5 if far > 0 else chances > 0.5)
 
 
 def _longest_excess(odd: NDArray[np.bool_]) -> int:

@@ -25,7 +25,7 @@ from vaehelpers.common.errors import InputError
 
 __all__ = ["Judgement", "followed", "judge"]
 
-_MATTERS = 1.25  # a line that moves by less is the same line
+_SAME = 0.02  # of the logarithm of a threshold: rounding, and a few rows more or less
 _PART = 500_000  # rows at a time, so that memory stays bounded
 
 
@@ -94,7 +94,7 @@ def judge(
     quiet = None if held_back is None else line.point_scores(held_back).score
     level = level_scale(line)
     known = None if reference is None else as_mapping_of_scores(reference)[level]
-    check = check_points(line, points.score, given[level], held_back=quiet, reference=known)
+    check = check_points(line, points.score, given, held_back=quiet, reference=known)
     return followed(line, given, Judgement(line, check, points), reach=reach)
 
 
@@ -131,14 +131,14 @@ def _known_by(last: AlarmLine, first: AlarmLine) -> AlarmLine:
 
 
 def _fits(line: AlarmLine, scores: Mapping[str, Floats], reach: Mapping[str, int] | None) -> bool:
-    """Whether these rows, calm ones and events, would draw about the same line, as those that it was drawn on do."""
+    """Whether these rows would draw the same line: then they are those that it was drawn on, and it knows them."""
     try:
         own = calibrate(
             {name: np.maximum(scores[name], 0.0) for name in line.scales}, line.promise, reach=reach, contaminated=True
         )
     except InputError:  # too few rows to tell
         return True
-    level = level_scale(line)
-    if level not in own.scales:
-        return False
-    return abs(math.log(max(own.threshold(level), 1e-300) / max(line.threshold(level), 1e-300))) < math.log(_MATTERS)
+    return own.scales == line.scales and all(
+        abs(math.log(max(own.threshold(name), 1e-300) / max(line.threshold(name), 1e-300))) < _SAME
+        for name in line.scales
+    )

@@ -16,7 +16,7 @@ from scipy.stats import poisson
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
 from vaehelpers.alarms.calibration import AlarmLine
-from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale, moved_from_tail
+from vaehelpers.alarms.drift import EVENTS, MOSTLY, drift_of_level, level_scale, moved_from_tails
 from vaehelpers.alarms.incidents import find_incidents
 
 __all__ = ["STATUSES", "SelfCheck", "check_points", "self_check"]
@@ -103,23 +103,25 @@ def self_check(
     level = level_scale(line)
     known = None if reference is None else as_mapping_of_scores(reference)[level]
     quiet = None if held_back is None else line.point_scores(held_back).score
-    return check_points(line, line.point_scores(given).score, given[level], held_back=quiet, reference=known)
+    return check_points(line, line.point_scores(given).score, given, held_back=quiet, reference=known)
 
 
 def check_points(
     line: AlarmLine,
     point: Floats,
-    level: Floats,
+    scores: Mapping[str, Floats],
     *,
     held_back: Floats | None = None,
     reference: Floats | None = None,
 ) -> SelfCheck:
-    """Do the work of `self_check` by point scores, and by the scores of one scale, `level_scale`, that tell the level.
+    """Do the work of `self_check` where point scores are known already.
 
     Parameters
     ----------
     line : AlarmLine
-    point, level : ndarray, shape (n,)
+    point : ndarray, shape (n,)
+    scores : mapping of str to ndarray, shape (n,)
+        At the line's time scales.
     held_back : ndarray, optional
         Point scores of such rows.
     reference : ndarray, optional
@@ -142,7 +144,7 @@ def check_points(
         share = max(share, above)
     status, reason = line.status, line.reason
     if status == "ok":
-        doubt = _doubt(line, point, level, reference, highest, share, promised, realised)
+        doubt = _doubt(line, point, scores, reference, highest, share, promised, realised)
         status, reason = ("doubtful", doubt) if doubt else (status, reason)
     return SelfCheck(status, reason, promised, realised, share, highest)
 
@@ -150,7 +152,7 @@ def check_points(
 def _doubt(
     line: AlarmLine,
     point: Floats,
-    level: Floats,
+    scores: Mapping[str, Floats],
     reference: Floats | None,
     highest: float,
     share: float,
@@ -165,10 +167,10 @@ def _doubt(
             f"Held-back normal rows raised {realised} false alarms where {promised:.2g} were promised: expect more "
             "alarms than promised."
         )
-    change = drift_of_level(line, point, level, reference=reference)
+    change = drift_of_level(line, point, scores[level_scale(line)], reference=reference)
     if change.changed:
         return change.notes[0]
-    moved = moved_from_tail(line, level) if reference is None else ""
+    moved = moved_from_tails(line, scores) if reference is None else ""
     if moved:
         return moved
     # a promised alarm may last a block; ten times that share of rows is no handful of events any more

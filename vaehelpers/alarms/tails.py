@@ -95,6 +95,10 @@ class Tail:
         y = float(np.interp(log_rows, table[rising], levels[rising]))
         return max(0.0, math.exp(y) * self.unit - self.floor)
 
+    def block_chances(self, maxima: Floats) -> Floats:
+        """Chance that a block's highest score is at least this, (n,); evenly spread in 0 to 1 while the tail holds."""
+        return -np.expm1(-self.block / 10.0 ** self.log_rows(maxima))
+
     def _log_rows_at(self, y: Floats) -> Floats:
         """From the predictive chance that a block stays below y, a log score in units of `unit`."""
         low = np.full(len(y), -np.inf)

@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms.calibration import SCALES, AlarmLine, PointScores
-from vaehelpers.alarms.drift import level_scale
 from vaehelpers.alarms.edges import kind_in_column, odd_column
 from vaehelpers.alarms.incidents import FEW, place_incidents
 from vaehelpers.alarms.redraw import Judgement, followed
@@ -144,7 +143,7 @@ def judge_parts(
         found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
     else:
         seen = every.points(line, rows)
-        check = check_points(line, seen.score, every.kept[level_scale(line)])
+        check = check_points(line, seen.score, every.kept)
         judged = followed(line, every.kept, Judgement(line, check, seen), reach=reach_of(detector.timesteps_))
         line, check, seen = judged
         found = place_incidents(line, seen, total, values=looked.values(), kind=looked.kind, times=times, gaps=borders)
