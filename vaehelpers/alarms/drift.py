@@ -18,7 +18,15 @@ from vaehelpers.alarms._checks import Floats, as_mapping_of_scores, as_rows
 from vaehelpers.alarms.calibration import AlarmLine
 from vaehelpers.alarms.tails import Tail, block_maxima
 
-__all__ = ["Drift", "drift_notes", "drift_of_level", "level_scale", "moved_from_tails", "unlike_tail"]
+__all__ = [
+    "Drift",
+    "drift_notes",
+    "drift_of_level",
+    "level_scale",
+    "moved_from_tails",
+    "scales_to_agree",
+    "unlike_tail",
+]
 
 _CHANCE = 1e-3  # of a note where nothing has changed
 _LEAST_FACTOR = 1.3  # scores that are no more than 30% higher need no refit, however certain it is
@@ -26,7 +34,7 @@ MOSTLY, EVENTS = 0.5, 5.0  # share that no event explains; blocks that one or tw
 _SHARE_ABOVE = 0.2  # of the rows above the start line
 _LEAST_BLOCKS = 12  # of the judged rows, to hold against the tail
 _FAR = 5.0  # standard deviations of the mean chance of a block
-_FIFTH = 0.2
+_REST = 0.2  # of the blocks, on the other side of the middle
 
 
 @dataclass(frozen=True)
@@ -127,12 +135,13 @@ def drift_of_level(line: AlarmLine, point: Floats, level: Floats, *, reference: 
 def unlike_tail(maxima: Floats, tail: Tail) -> float:
     """How far block maxima are from what a tail says: standard deviations, positive for higher ones; 0 if it is little.
 
-    Little is less than two fifths of the blocks in what should be the highest, or the lowest, fifth.
+    It is little unless four in five blocks lie on one side of where half of them should: events alone, which may touch
+    many blocks of a long time scale, leave the others where they were.
     """
     chances = tail.block_chances(maxima)
     off = (0.5 - float(chances.mean())) / math.sqrt((1 / len(maxima) + 1 / max(tail.pieces, 1.0)) / 12)
-    odd = float(np.mean(chances < _FIFTH if off > 0 else chances > 1 - _FIFTH))
-    return off if abs(off) >= _FAR and odd >= 2 * _FIFTH else 0.0
+    rest = float(np.mean(chances > 0.5 if off > 0 else chances < 0.5))
+    return off if abs(off) >= _FAR and rest <= _REST else 0.0
 
 
 def moved_from_tails(line: AlarmLine, scores: Mapping[str, Floats]) -> str:
@@ -140,22 +149,27 @@ def moved_from_tails(line: AlarmLine, scores: Mapping[str, Floats]) -> str:
 
     The calibration rows themselves are not needed.
     """
-    far, name = 0.0, ""
-    for one, tail in line.tails.items():
-        maxima = block_maxima(np.asarray(scores[one], np.float64), tail.block)
+    found = []
+    for name, tail in line.tails.items():
+        maxima = block_maxima(np.asarray(scores[name], np.float64), tail.block)
         maxima = maxima[np.isfinite(maxima)]
         off = unlike_tail(maxima, tail) if len(maxima) >= _LEAST_BLOCKS else 0.0
-        if abs(off) > abs(far):
-            far, name, share = off, one, float(np.mean(tail.block_chances(maxima) < _FIFTH))
-    if not name:
+        if off:
+            chances = tail.block_chances(maxima)
+            found.append((off, tail.block, float(np.mean(chances < 0.5 if off > 0 else chances > 0.5))))
+    if len(found) < scales_to_agree(line):
         return ""
-    block = line.tails[name].block
-    if far < 0:
-        return f"The series has changed: stretches of {block} rows are calmer than they used to be; refit the detector."
+    off, block, share = max(found, key=lambda one: abs(one[0]))
+    side = "higher" if off > 0 else "calmer"
     return (
-        f"The series has changed: {share:.0%} of its stretches of {block} rows are as high as one in five was in the "
+        f"The series has changed: {share:.0%} of its stretches of {block} rows are {side} than half of them were in the "
         "calibration rows; refit the detector."
     )
+
+
+def scales_to_agree(line: AlarmLine) -> int:
+    """How many time scales must tell a change: events may touch most blocks of the longest one."""
+    return min(2, len(line.tails))
 
 
 def _medians(scores: Floats, block: int) -> Floats:

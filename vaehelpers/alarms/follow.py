@@ -2,8 +2,8 @@
 
 A line says how likely it is that the highest score of a block of rows lies above any level. While it holds, these
 chances are spread evenly between 0 and 1; when they crowd at one end, the series has changed (`Follower.changed`). A
-new line is drawn on the rows since then as soon as they are enough for the promise, and again every twelve blocks on
-the last 48, because what has changed once may go on changing. Only rows of the past are used. A single event, however
+new line is drawn on the rows since then as soon as they are enough for the promise, and again and again on the last 48
+blocks or so, because what has changed once may go on changing. Only rows of the past are used. A single event, however
 high, is one block among many and moves nothing.
 
 Sources: the chances are probability integral transforms, held against evenness as in Diebold, Gunther and Tay,
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.alarms._checks import Floats, Reader, as_mapping_of_scores
 from vaehelpers.alarms.calibration import EXTRAPOLATION, LEAST_PIECES, AlarmLine, PointScores, usable
-from vaehelpers.alarms.drift import level_scale, unlike_tail
+from vaehelpers.alarms.drift import level_scale, scales_to_agree, unlike_tail
 from vaehelpers.alarms.tails import Tail, tail_of_maxima
 from vaehelpers.common.errors import InputError
 
@@ -135,7 +135,7 @@ class Follower:
     def _count(self, part: Mapping[str, Floats], rows: int) -> None:
         """Take rows that end no block but with their last one."""
         self._row += rows
-        full = []
+        full = False
         for name, (highest, known, length) in self._open.items():
             finite = part[name][np.isfinite(part[name])]
             highest = max(highest, float(finite.max())) if len(finite) else highest
@@ -143,30 +143,41 @@ class Follower:
             if length == self._block(name):
                 if known >= 0.5 * length:
                     self._maxima[name].append((self._row, highest))
-                    full.append(name)
+                    full = True
                 highest, known, length = -math.inf, 0, 0
             self._open[name] = (highest, known, length)
         if full:
-            self._look(full)
+            self._look()
             self._forget()
 
-    def _look(self, names: list[str]) -> None:
+    def _look(self) -> None:
         """Test the blocks behind the last line, and draw a new one where it is due."""
-        for name in names:
-            # what has changed is collected first; whether it changes again is for the line that follows from it
-            if name not in self.line.tails or (self._since is not None and self._tested <= self._since):
-                continue
-            tail = self.line.tails[name]
-            recent = [(row, score) for row, score in self._maxima[name] if row - tail.block >= self._tested]
-            begin = _change(np.array([score for _, score in recent]), tail)
-            if begin is None:
-                continue
-            self.changed += 1
-            self._since = self._tested = recent[begin][0] - tail.block
-            tail = self._first.tails[self._level]
-            self._wanted = self._since + max(LEAST_PIECES * tail.block, self._span)
+        # what has changed is collected first; whether it changes again is for the line that follows from it
+        if self._since is None or self._tested > self._since:
+            begins = [begin for begin in map(self._change, self.line.scales) if begin is not None]
+            if len(begins) >= scales_to_agree(self.line):
+                self.changed += 1
+                self._since = self._tested = min(begins)
+                self._wanted = self._since + max(LEAST_PIECES * self._block(self._level), self._span)
         if self._since is not None and self._row >= self._wanted:
             self._draw()
+
+    def _change(self, name: str) -> int | None:
+        """Row from which the blocks of a time scale no longer follow its tail."""
+        tail = self.line.tails[name]
+        recent = [(row, score) for row, score in self._maxima[name] if row - tail.block >= self._tested]
+        maxima = np.array([score for _, score in recent])
+        far, begin = 0.0, -1
+        for width in WINDOWS:
+            if len(maxima) >= width:
+                off = unlike_tail(maxima[-width:], tail)
+                if abs(off) > abs(far):
+                    far, begin = off, len(maxima) - width
+        if begin < 0:
+            return None
+        chances = tail.block_chances(maxima[begin:])
+        begin += _longest_excess(chances < 0.5 if far > 0 else chances > 0.5)
+        return recent[begin][0] - tail.block
 
     def _draw(self) -> None:
         assert self._since is not None
@@ -179,7 +190,7 @@ class Follower:
                 tails[name] = tail_of_maxima(np.array(maxima), block)
         tails = usable(tails)
         most = max((tail.pieces for tail in tails.values()), default=0.0)
-        self._wanted = self._row + LEAST_PIECES * self._block(self._level)
+        self._wanted = self._row + max(LEAST_PIECES * self._block(self._level), self._memory // 4)
         if most < LEAST_PIECES:  # dependent blocks, or set aside: wait for more
             return
         self.line = dataclasses.replace(self._first, tails=tails, rows=self._row - begin)
@@ -244,20 +255,6 @@ class Follower:
         self._row, self.changed, self.drawn = whole["row"], whole["changed"], whole["drawn"]
         self._since, self._tested, self._wanted = since, whole["tested"], whole["wanted"]
         return self
-
-
-def _change(maxima: NDArray[np.float64], tail: Tail) -> int | None:
-    """Where a series has changed, as the first of the block maxima that no longer follow the tail."""
-    far, begin = 0.0, None
-    for width in WINDOWS:
-        if len(maxima) >= width:
-            off = unlike_tail(maxima[-width:], tail)
-            if abs(off) > abs(far):
-                far, begin = off, len(maxima) - width
-    if begin is None:
-        return None
-    chances = tail.block_chances(maxima[begin:])
-    return begin + _longest_excess(chances < 0.5 if far > 0 else chances > 0.5)
 
 
 def _longest_excess(odd: NDArray[np.bool_]) -> int:

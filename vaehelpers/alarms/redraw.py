@@ -113,9 +113,8 @@ def followed(
     ]
     if not follower.drawn:
         return so_far
-    times = "once" if follower.drawn == 1 else f"{follower.drawn} times"
     reason = check.reason.removesuffix(".").removesuffix("; refit the detector")
-    reason += f". The line was drawn anew {times} as rows came; refit the detector."
+    reason += ". The line was drawn anew as the rows came; refit the detector."
     points = PointScores(np.concatenate([p.score for p in parts]), np.concatenate([p.scale for p in parts]))
     return Judgement(_known_by(follower.line, line), dataclasses.replace(check, reason=reason, redrawn=True), points)
 
