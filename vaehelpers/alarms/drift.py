@@ -162,14 +162,14 @@ def moved_from_tails(line: AlarmLine, scores: Mapping[str, Floats]) -> str:
     off, block, share = max(found, key=lambda one: abs(one[0]))
     side = "higher" if off > 0 else "calmer"
     return (
-        f"The series has changed: {share:.0%} of its stretches of {block} rows are {side} than half of them were in the "
-        "calibration rows; refit the detector."
+        f"The series has changed: {share:.0%} of its stretches of {block} rows are {side} than half of them were in "
+        "the calibration rows; refit the detector."
     )
 
 
 def scales_to_agree(line: AlarmLine) -> int:
-    """How many time scales must tell a change: events may touch most blocks of the longest one."""
-    return min(2, len(line.tails))
+    """How many time scales must tell a change: at least half, since events may touch most blocks of one or two."""
+    return (len(line.tails) + 1) // 2
 
 
 def _medians(scores: Floats, block: int) -> Floats:
