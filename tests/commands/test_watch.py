@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from vaehelpers.commands.feed import lines_of
+from vaehelpers.commands.refits import Refits
 from vaehelpers.commands.rows import RowReader, StopSignals
 from vaehelpers.commands.watching import load_state, save_state, watch
 from vaehelpers.common import InputError
@@ -291,3 +292,58 @@ def test_files_that_are_no_state(tmp_path, text, message):
     (tmp_path / "state.json").write_text(text)
     with pytest.raises(InputError, match=message):
         load_state(tmp_path / "state.json")
+
+
+# -- a model that learns on ------------------------------------------------------------------------------------------
+
+
+def refitting(detector, state, lines, *, every=170, on=160):
+    """One run of `watch --refit-every`, as the command makes it: returns what came out, and the stream."""
+    before = load_state(state)
+    refits = Refits(str(state), before and before["stream"], every=every, on=on, tell=lambda text: None)
+    known = Detector.load(refits.folder) if refits.folder else detector
+    if before is None:
+        stream = refits.begin(known, StreamingDetector(known))
+    else:
+        stream = refits.go_on(known, before["stream"])
+    reader, out = RowReader(["flow"], layout=before and before["layout"]), []
+
+    def save(place):
+        refits.keep(stream)
+        save_state(state, stream, reader, place)
+        refits.forget(stream)
+
+    watch(stream, reader, lines, lambda text, row: out.append(json.loads(text)), complain=print, save=save,
+          rows=before["rows"] if before else 0)  # fmt: skip
+    return out, stream
+
+
+def test_a_refitted_detector_is_kept_beside_the_state(detector, tmp_path):
+    rows = [f"{time},{value}".encode() for time, value in zip(TIMES, wave(400, 3))]
+    whole, _ = refitting(detector, tmp_path / "whole.json", [b"when,flow", *rows])
+    state = tmp_path / "state.json"
+    first, stream = refitting(detector, state, [b"when,flow", *rows[:200]])
+    assert stream.refits == 1 and (tmp_path / "state.json.detector-1").is_dir()
+    second, stream = refitting(detector, state, rows[200:], every=None, on=None)
+    assert stream.refits == 2
+    assert first + second == whole
+    assert sorted(place.name for place in tmp_path.glob("state.json*")) == ["state.json", "state.json.detector-2"]
+    assert [line["row"] for line in whole if line["note"] == "refitted"] == [170, 340]
+
+
+def test_a_state_without_its_detector_is_refused(detector, tmp_path):
+    state = tmp_path / "state.json"
+    rows = [f"{time},{value}".encode() for time, value in zip(TIMES, wave(200, 3))]
+    refitting(detector, state, [b"when,flow", *rows])
+    (tmp_path / "state.json.detector-1").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is missing, the detector that"):
+        refitting(detector, state, rows)
+
+
+def test_a_plain_stream_can_begin_to_learn_on(detector, tmp_path):
+    state = tmp_path / "state.json"
+    rows = [f"{time},{value}".encode() for time, value in zip(TIMES, wave(400, 3))]
+    refitting(detector, state, [b"when,flow", *rows[:100]], every=None)
+    out, stream = refitting(detector, state, rows[100:])
+    assert stream.rows == 400 and stream.refits == 1
+    assert [line["row"] for line in out if line["note"] == "refitted"] == [270]

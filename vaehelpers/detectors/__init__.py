@@ -5,13 +5,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "base": ["BaseDetector", "Explanation", "NotFitted", "vus_pr_scorer"],
+        "base": ["BaseDetector", "Explanation", "NotFitted"],
         "baseline": ["Baseline"],
         "baselines": ["BASELINES", "make_baseline"],
         "onnx": ["OnnxScorer"],
         "outofcore": ["score_parts"],
         "point_baselines": ["MovingZScore", "RandomScore"],
+        "refit": ["RefittingStream"],
         "saved": ["model_name"],
+        "scorer": ["vus_pr_scorer"],
         "settings": [
             "DETECTOR_PARAMETERS",
             "PRESETS",
