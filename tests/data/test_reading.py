@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vaehelpers.common import InputError
-from vaehelpers.data import read_series
+from vaehelpers.data import read_series, read_series_parts
 from vaehelpers.data.tables import read_table
 
 PLAIN = "time,flow\n2024-01-01 00:00:00,1.5\n2024-01-01 00:10:00,2.5\n2024-01-01 00:20:00,1.25\n"
@@ -556,3 +556,13 @@ def test_one_offset_of_another_form_is_refused_with_its_line(tmp_path):
     path.write_text("time,v\n" + "".join(f"2024-01-0{i},{i}\n" for i in range(1, 9)) + "2024-01-09 00:00+1:00,3\n")
     with pytest.raises(InputError, match=r"'2024-01-09 00:00\+1:00' in column 'time' is not a time like the others"):
         read_series(path)
+
+
+def test_a_label_of_400_digits_is_no_label(tmp_path):
+    """pandas cannot hold it as a number; the column is then an ordinary one, also where a file is read in parts."""
+    path = tmp_path / "long.csv"
+    rows = "".join(f"{row},{row / 7},{row % 2}\n" for row in range(50))
+    path.write_text(f"time,flow,label\n{rows}50,1,{'9' * 400}\n")
+    with pytest.raises(InputError) as caught:
+        list(read_series_parts(path, rows=10))
+    assert "label" in str(caught.value)

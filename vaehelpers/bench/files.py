@@ -10,6 +10,7 @@ import pandas as pd
 
 from vaehelpers.bench.schema import _FACTS, _NAME
 from vaehelpers.common.errors import InputError
+from vaehelpers.data.numbers import coerce_numbers
 from vaehelpers.data.series import Series
 from vaehelpers.data.tables import read_table
 from vaehelpers.data.tsb_ad import read_tsb_ad
@@ -97,7 +98,7 @@ def read_published(path: str | os.PathLike[str]) -> pd.DataFrame:
     files = table["file"].astype(str)
     if files.duplicated().any():
         raise InputError(f"{path} names {files[files.duplicated()].iloc[0]} twice; keep one row per file")
-    values = table[names].apply(pd.to_numeric, errors="coerce")
+    values = table[names].apply(coerce_numbers)
     wrong = (values.isna() & table[names].notna()) | (values < 0) | (values > 1)
     for name in names:
         if wrong[name].any():

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
+from vaehelpers.data.numbers import coerce_numbers
 from vaehelpers.data.sources import Table
 from vaehelpers.data.tables import COMMA_DECIMAL, COMMA_THOUSANDS, MISSING
 
@@ -23,14 +24,6 @@ _WITH_UNIT = re.compile(
     r"([+-]?(?:\d[\d.,\u00a0\u202f\u2009\u2019']*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"\s*([A-Za-z%°µμΩ€$/²³·]{1,8})$"
 )
-
-
-def _float(cell: object) -> float:
-    """As float64, infinite where the number is beyond it; NaN where it is none."""
-    try:
-        return float(str(cell))
-    except ValueError:
-        return float("nan")
 
 
 def _plain_cells(texts: pd.Series, absent: pd.Series) -> tuple[pd.Series, tuple[str, str, int] | None]:
@@ -95,10 +88,7 @@ def _parse_numbers(cells: pd.Series, table: Table) -> tuple[NDArray[np.float64],
                     "a few cells of the file have decimal commas; choose with --decimal , or --decimal ."
                 )
             plain, fits, remark = texts.str.replace(".", "", regex=False), has_point, "points between thousands"
-    try:
-        numbers = pd.to_numeric(plain.mask(absent), errors="coerce").astype("float64")
-    except OverflowError:  # a number of 400 digits
-        numbers = pd.Series([_float(cell) for cell in plain.mask(absent)], index=plain.index, dtype=np.float64)
+    numbers = coerce_numbers(plain.mask(absent)).astype("float64")
     good = (numbers.notna() | absent).to_numpy(bool)
     said = None
     if fits is not None:

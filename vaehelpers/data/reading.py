@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.cells import _is_text, _parse_numbers
 from vaehelpers.data.choices import AS_FOUND, Choices
+from vaehelpers.data.numbers import coerce_numbers
 from vaehelpers.data.order import pick_group, refuse_mixture, steps_of
 from vaehelpers.data.series import Series, Times, format_step
 from vaehelpers.data.sources import Source, Table, refuse_repeats
@@ -400,7 +401,7 @@ def _require(frame: pd.DataFrame, column: str, source: Source) -> None:
 def _find_label(frame: pd.DataFrame, taken: set[str | None]) -> str | None:
     for column in frame.columns:
         if column not in taken and column.strip().lower() in LABEL_NAMES:
-            numbers = pd.to_numeric(frame[column], errors="coerce")
+            numbers = coerce_numbers(frame[column])
             if numbers.isin([0, 1]).all():
                 return str(column)
     return None
@@ -410,7 +411,7 @@ def _read_labels(table: Table, column: str) -> NDArray[np.int8]:
     cells = table.frame[column]
     if _is_text(cells):
         cells = cells.replace({"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"})
-    numbers = pd.to_numeric(cells, errors="coerce")
+    numbers = coerce_numbers(cells)
     good = numbers.isin([0, 1]).to_numpy(bool)
     if not good.all():
         row = int(np.argmin(good))

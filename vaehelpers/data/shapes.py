@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from vaehelpers.data.numbers import coerce_numbers
+
 _SEP = re.compile(r"^\ufeff?\"?sep=(.)\"?[;,\t]*\s*$", re.IGNORECASE)
 _ANNOTATION = re.compile(r"^\"?#(group|datatype|default)\b", re.IGNORECASE)
 _UNIT = re.compile(r"^[\[(]?[A-Za-zµμ°%Ω€$/·*^²³0-9 .-]{0,14}[\])]?$")
@@ -145,7 +147,7 @@ def tidy(frame: pd.DataFrame, last: bool = True) -> tuple[pd.DataFrame, list[str
             )
             frame = frame.iloc[:-ends]
             for column in frame.columns:  # the word made a column of numbers text
-                numbers = pd.to_numeric(frame[column], errors="coerce")
+                numbers = coerce_numbers(frame[column])
                 if numbers.notna().eq(frame[column].notna()).all():
                     frame = frame.assign(**{column: numbers})
     if {"_time", "_value"} <= set(frame.columns):

@@ -345,8 +345,8 @@ class StreamingDetector:
             points = np.asarray(state["points"], float).reshape(-1)
             if len(stream._window) > min(detector.timesteps_, stream.rows) or len(points) > detector.smooth_:
                 raise ValueError(f"{len(stream._window)} rows and {len(points)} scores are too many")
-            if np.isinf(stream._window).any() or np.isinf(points).any():
-                raise ValueError("a number is infinite")
+            if (np.abs(stream._window) > _LARGEST).any() or (np.abs(points) > _LARGEST).any():
+                raise ValueError(f"a number lies beyond {_LARGEST:.2g}")
             stream._points.extend(points.tolist())
             if stream._alarms is not None and state.get("alarms") is not None:  # format 1 had none
                 stream._alarms.restore(state["alarms"])
