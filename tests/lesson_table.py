@@ -68,7 +68,7 @@ def pictures(cell: nbformat.NotebookNode) -> int:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a cell's prose: no headings, tables, code, formulas or addresses."""
+    """The sentences of a cell's prose: no headings, tables, code, formulas, addresses, or labels of two words."""
     text = re.sub(r"```.*?```|\$\$.*?\$\$|<[^>]+>", " ", text, flags=re.DOTALL)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"`[^`]*`|\$[^$]*\$", "x", text)
@@ -81,7 +81,7 @@ def sentences(text: str) -> list[str]:
             blocks.append(re.sub(r"^([-*]|\d+\.)\s+", "", line))
         else:
             blocks[-1] += " " + line
-    return [part for block in blocks for part in re.split(r"(?<=[.!?])[\"*)]*\s+", block) if words(part)]
+    return [part for block in blocks for part in re.split(r"(?<=[.!?])[\"*)]*\s+", block) if words(part) > 2]
 
 
 def words(sentence: str) -> int:
