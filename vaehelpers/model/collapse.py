@@ -93,7 +93,8 @@ def mutual_information(
     -----
     The mean of log q(z | x) - log q(z), where the aggregate posterior q(z) is the average of the windows' own
     posteriors (Hoffman and Johnson 2016, section 2). The KL term of the ELBO is this plus the distance of q(z) from the
-    prior, so mutual information far below the KL means nats that are paid for and say nothing. Taught in 04b_collapse.ipynb.
+    prior, so mutual information far below the KL means nats that are paid for and say nothing. Taught in
+    04b_collapse.ipynb.
 
     Examples
     --------
