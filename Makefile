@@ -87,6 +87,7 @@ mutate: setup  ## Break helpers on purpose: a notebook cell must turn red for ea
 
 notebooks: setup  ## Execute and normalize every notebook in place
 	$(BIN)/python tests/execute_notebooks.py $(ARGS)
+	$(BIN)/python tests/lesson_table.py --write
 
 bench: setup  ## Benchmarks side by side with plain Keras and, where installed, PyTorch
 	$(BIN)/python benchmarks/speed.py

@@ -54,6 +54,7 @@ def main(steps: int, seeds: int, out: Path | None) -> None:
     import keras
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     from vaehelpers.data import Scaler, load_series
     from vaehelpers.metrics import vus_pr
@@ -104,7 +105,8 @@ def main(steps: int, seeds: int, out: Path | None) -> None:
     for k in (20, 320):
         for seed in range(seeds):
             begin = time.process_time()
-            means = KMeans(k, n_init=1, random_state=seed).fit(training[..., 0].astype(np.float64))
+            with threadpool_limits(1):  # more threads wait for each other
+                means = KMeans(k, n_init=1, random_state=seed).fit(training[..., 0].astype(np.float64))
             seconds = time.process_time() - begin
             add("11", f"k-means, {k} typical windows", seed, seconds,
                 lambda w, m=means: m.cluster_centers_[m.predict(w[..., 0].astype(np.float64))][..., None])  # fmt: skip

@@ -1,6 +1,6 @@
 """Break a helper on purpose; at least one notebook cell must turn red. Prints a Markdown table; `make mutate`.
 
-    python tests/mutate.py [MUTATION ...] [--keep-going]
+    python tests/mutate.py [MUTATION ...] [--keep-going] [--out docs/results/mutations.md]
 
 Every mutation is one changed line in a copy of the package, put ahead of the real one by PYTHONPATH, or one changed
 line in a copy of a lesson (its module then begins with notebooks/): a mistake that its author could have made, and in
@@ -86,14 +86,26 @@ def loaded_from(package: Path) -> bool:
     return Path(found).resolve().is_relative_to(package.resolve())
 
 
+HEAD = ("| fault | in | turns red |", "| --- | --- | --- |")
+
+
+def stored(path: Path, rows: list[str]) -> str:
+    """The whole table in the order of MUTATIONS: rows of this run, and those of earlier runs for all others."""
+    old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    by_name = {row.split(" | ")[0]: row for row in [*old, *rows] if row.startswith("| ")}
+    kept = [by_name[f"| {m.name}"] for m in MUTATIONS if f"| {m.name}" in by_name]
+    return "\n".join([*HEAD, *kept]) + "\n"
+
+
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1)
 @click.option("--keep-going", is_flag=True, help="Look for every notebook that turns red, not only the first.")
-def main(names: tuple[str, ...], keep_going: bool) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="Markdown file that keeps the table.")
+def main(names: tuple[str, ...], keep_going: bool, out: Path | None) -> None:
     chosen = [each for each in MUTATIONS if not names or any(name in each.name for name in names)]
     if not chosen:
         raise click.ClickException("no mutation is called so; there are: " + "; ".join(m.name for m in MUTATIONS))
-    rows, survived = ["| fault | in | turns red |", "| --- | --- | --- |"], []
+    rows, survived = [], []
     for mutation in chosen:
         begin, caught = time.monotonic(), []
         with tempfile.TemporaryDirectory() as place:
@@ -112,7 +124,9 @@ def main(names: tuple[str, ...], keep_going: bool) -> None:
         survived += [] if caught else [mutation.name]
         rows.append(f"| {mutation.name} | `{mutation.module}` | {'; '.join(caught) or 'nothing'} |")
         click.echo(f"{mutation.name}: {rows[-1]} {time.monotonic() - begin:.0f} s", err=True)
-    click.echo("\n".join(rows))
+    click.echo("\n".join([*HEAD, *rows]))
+    if out is not None:
+        out.write_text(stored(out, rows), encoding="utf-8")
     if survived:
         raise click.ClickException("no notebook notices: " + "; ".join(survived))
 

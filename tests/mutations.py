@@ -103,14 +103,14 @@ MUTATIONS = (
         "model/collapse",
         "return means.var(axis=0) > threshold",
         "return means.var(axis=0) >= 0",
-        ("04_loss",),
+        ("04b_collapse",),
     ),
     Mutation(
         "warm-up that is over at once",
         "model/schedules",
         "share = min(max(step / self.steps, 0.0), 1.0)",
         "share = 1.0",
-        ("04_loss",),
+        ("04b_collapse",),
     ),
     Mutation(
         "windows to points: 'last' takes the middle",
@@ -149,7 +149,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sampling left out of a comparison of losses",
-        "notebooks/04_loss",
+        "notebooks/04b_collapse",
         "drawn = np.mean([nll(model.sampling([mu, log_var], training=True)) for _ in range(draws)])",
         "drawn = nll(mu)",
         (),

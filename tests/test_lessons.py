@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import lesson_table
 import nbformat
 import pytest
 
@@ -41,6 +42,42 @@ def test_answer_comes_first_and_the_page_can_be_taken_along(lesson):
     assert re.match(r"# \S+ · .+\n\n> (\".+\" )?\*\*", words[0]), "a title, perhaps the question, the answer in bold"
     assert re.search(r"\d", words[0].split("\n\n")[1]), "with its number"
     assert f"]({lesson.name})" in words[0]
+
+
+def test_the_first_answering_result_comes_within_forty_lines(lesson):
+    code, _ = parts(lesson)
+    assert lesson_table.code_lines_before_answer(code) <= 40
+    answer = next(cell for cell in code if "answer" in cell.metadata.get("tags", []))
+    assert any(re.search(r"\d", str(output)) for output in answer.outputs), "a result with a number in it"
+
+
+def test_lines_above_the_answer_are_counted_and_a_missing_answer_is_refused():
+    def cell(source, *tags):
+        return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+    above = [cell("n = 1\nm = 2", "parameters"), cell("if install:\n    pass"), cell("a\n\nb"), cell("c")]
+    assert lesson_table.code_lines_before_answer([*above, cell("d", "answer"), cell("e")]) == 3
+    with pytest.raises(ValueError, match="0 cells are tagged answer"):
+        lesson_table.code_lines_before_answer(above)
+
+
+def test_sentences_are_counted_without_code_tables_and_addresses():
+    prose = "> **One `two` three.** Four [five six](https://a.b/c.d)?"
+    text = f"# A title\n\n{prose}\n\n| a | b |\n\n- Seven 8.5.\n- **Predict.** Nine"
+    assert [lesson_table.words(one) for one in lesson_table.sentences(text)] == [3, 3]
+
+
+def test_the_page_holds_the_table_as_counted_now():
+    text = lesson_table.PAGE.read_text(encoding="utf-8")
+    assert lesson_table.page(text) == text, "run python tests/lesson_table.py --write"
+
+
+def test_no_lesson_takes_more_than_a_minute_of_processor_time_and_says_how_much(lesson):
+    fits_24_detectors = lesson.stem == "09_many_series"  # in processes of their own, and its first lines say so
+    taken = float(lesson_table.seconds()[lesson.stem])
+    assert taken <= (150 if fits_24_detectors else 60)
+    said = float(re.search(r"(\d+) s to run", parts(lesson)[1][0])[1])
+    assert abs(said - taken) <= max(10, 0.4 * taken), "the first lines of the lesson say how long it runs"
 
 
 def test_exercises_fold_their_answers_away(lesson):

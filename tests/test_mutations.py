@@ -1,5 +1,6 @@
 """Every mutation finds its line, exactly once: a refactoring that moves one is noticed here, not in `make mutate`."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -22,6 +23,14 @@ def test_its_line_is_there_once_and_the_fault_is_another(mutation):
     assert mutation.fault != mutation.line
     for lesson in mutation.first:
         assert (ROOT / "notebooks" / f"{lesson}.ipynb").exists()
+
+
+def test_the_stored_table_has_a_red_cell_for_each():
+    rows = (ROOT / "docs/results/mutations.md").read_text(encoding="utf-8").splitlines()[2:]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [mutation.name for mutation in MUTATIONS]
+    assert all(re.search(r"\| `\w+`, cell \d+", row) for row in rows)
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert f"All {len(rows)} faults turn a cell red" in text
 
 
 def test_there_are_at_least_twenty_and_the_best_known_ones_among_them():

@@ -167,6 +167,7 @@ class KMeansDistance(_Windowed):
 
     def _learn(self, prepared: Prepared, progress: Progress) -> None:
         from sklearn.cluster import MiniBatchKMeans
+        from threadpoolctl import threadpool_limits  # scikit-learn brings it along
 
         windows = np.clip(self._training_windows(prepared), -_CLIP, _CLIP)
         model = MiniBatchKMeans(
@@ -174,7 +175,9 @@ class KMeansDistance(_Windowed):
             batch_size=2_048,
             n_init=3,
             random_state=self.settings_["seed"],
-        ).fit(windows)
+        )
+        with threadpool_limits(1):  # two threads wait for each other, and took up to 20 times as long as one
+            model.fit(windows)
         self.centres_ = model.cluster_centers_.astype(np.float32)
 
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:

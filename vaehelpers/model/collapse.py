@@ -50,7 +50,7 @@ def active_units(mu: ArrayLike, *, threshold: float = 0.01) -> NDArray[np.bool_]
 
     Notes
     -----
-    Burda, Grosse and Salakhutdinov (2016), appendix C. Taught in 04_loss.ipynb.
+    Burda, Grosse and Salakhutdinov (2016), appendix C. Taught in 04b_collapse.ipynb.
 
     Examples
     --------
@@ -93,7 +93,8 @@ def mutual_information(
     -----
     The mean of log q(z | x) - log q(z), where the aggregate posterior q(z) is the average of the windows' own
     posteriors (Hoffman and Johnson 2016, section 2). The KL term of the ELBO is this plus the distance of q(z) from the
-    prior, so mutual information far below the KL means nats that are paid for and say nothing. Taught in 04_loss.ipynb.
+    prior, so mutual information far below the KL means nats that are paid for and say nothing. Taught in
+    04b_collapse.ipynb.
 
     Examples
     --------
@@ -192,7 +193,7 @@ def collapse_report(mu: ArrayLike, log_var: ArrayLike, *, threshold: float = 0.0
     -----
     A collapsed posterior equals the prior for every window; the decoder then says the same of all, and the
     reconstruction error is the distance from the average window (Bowman et al. 2016; Burda et al. 2016, appendix C).
-    Some dead dimensions are no fault: the model has pruned what it does not need. Taught in 04_loss.ipynb.
+    Some dead dimensions are no fault: the model has pruned what it does not need. Taught in 04b_collapse.ipynb.
 
     Examples
     --------

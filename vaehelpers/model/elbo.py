@@ -104,7 +104,7 @@ def free_bits(kl_per_dim: Any, minimum: float) -> Any:
     Notes
     -----
     Kingma et al. (2016), appendix C.8. Below the minimum no gradient pushes a dimension towards the prior, so it is not
-    switched off before the decoder has learned to use it. Taught in 04_loss.ipynb.
+    switched off before the decoder has learned to use it. Taught in 04b_collapse.ipynb.
 
     Examples
     --------

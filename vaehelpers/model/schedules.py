@@ -142,7 +142,7 @@ def constant(beta: float = 1.0) -> Constant:
 
     Notes
     -----
-    Taught in 04_loss.ipynb.
+    Taught in 04b_collapse.ipynb.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def linear_warmup(steps: int, beta: float = 1.0, start: float = 0.0) -> LinearWa
     Notes
     -----
     The decoder learns to use the latent before the KL charges for it (Bowman et al. 2016, section 3.1).
-    Taught in 04_loss.ipynb.
+    Taught in 04b_collapse.ipynb.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def cyclical(period: int, ratio: float = 0.5, beta: float = 1.0, cycles: int | N
 
     Notes
     -----
-    Fu et al. (2019), equations 6 and 7, with four cycles and a ratio of one half. Taught in 04_loss.ipynb.
+    Fu et al. (2019), equations 6 and 7, with four cycles and a ratio of one half. Taught in 04b_collapse.ipynb.
 
     Examples
     --------
@@ -244,7 +244,7 @@ def get_schedule(schedule: float | str | Mapping[str, Any] | Schedule) -> Schedu
 
     Notes
     -----
-    Taught in 04_loss.ipynb.
+    Taught in 04b_collapse.ipynb.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Train an `LSTMVAE` on windows of a series that stays where it is.
 
 Batches are gathered inside TensorFlow from the one series in memory; many steps run per call, so that Python does not
-stand in the way. Lessons: notebooks/01_windowing.ipynb (no copies) and 04_loss.ipynb (warm-up, early stopping).
+stand in the way. Lessons: notebooks/01_windowing.ipynb (no copies) and 04b_collapse.ipynb (warm-up).
 """
 
 from __future__ import annotations
