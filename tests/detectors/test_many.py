@@ -6,6 +6,8 @@ import pytest
 from vaehelpers.detectors import Detector
 from vaehelpers.model import make_decoder, make_encoder
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 QUICK = {"timesteps": 20, "latent_dim": 4, "units": 16, "steps": 60, "smooth": 9}
 
 

@@ -12,6 +12,8 @@ from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.detectors import Detector, OnnxScorer
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 QUICK = {"timesteps": 30, "latent_dim": 3, "units": 6, "steps": 20, "batch_size": 16, "smooth": 7}
 LSTM = {"encoder": "lstm", "decoder": "repeat"}
 

@@ -11,6 +11,8 @@ from vaehelpers.detectors import Detector, StreamingDetector, make_baseline, tra
 from vaehelpers.detectors.spool import Spool
 from vaehelpers.detectors.writing import write_scores
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 QUICK = {"timesteps": 20, "latent_dim": 2, "units": 4, "steps": 30, "batch_size": 32, "smooth": 5}
 OFFSETS = [1e6, 1.7e9, -3e11]
 

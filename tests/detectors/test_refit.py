@@ -13,6 +13,8 @@ from vaehelpers.data import Series
 from vaehelpers.detectors import Detector, StreamingDetector
 from vaehelpers.detectors.refit import MOST, RefittingStream
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 
 def wave(n, seed, loud=1.0):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,8 @@ from vaehelpers.common import InputError
 from vaehelpers.detectors import Detector, score_parts
 from vaehelpers.windows import smooth
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 QUICK = {"timesteps": 20, "latent_dim": 2, "units": 4, "steps": 30, "batch_size": 32, "smooth": 60}
 
 

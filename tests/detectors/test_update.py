@@ -8,6 +8,8 @@ import pytest
 
 from vaehelpers import Detector, InputError, commands
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 SMALL = {"timesteps": 20, "units": 8, "latent_dim": 2, "steps": 80, "smooth": 5}
 
 

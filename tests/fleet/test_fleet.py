@@ -19,6 +19,8 @@ from vaehelpers import fleet as room
 from vaehelpers.fleet import jobs
 from vaehelpers.fleet.store import Store
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 
 def scores_of(folder):
     return {path.parent.name: pd.read_csv(path)["score"] for path in sorted(folder.glob("series/*/scores.csv"))}

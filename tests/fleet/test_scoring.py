@@ -12,6 +12,8 @@ from fleet.conftest import make_frame
 from vaehelpers import Detector, InputError
 from vaehelpers import fleet as room
 
+pytestmark = pytest.mark.slow  # fits detectors
+
 
 def prepare(small, place):
     """A copy of the fleet, and files of the next 200 rows; one holds the old rows too."""
