@@ -102,7 +102,7 @@ class Tail:
     def _log_rows_at(self, y: Floats) -> Floats:
         """From the predictive chance that a block stays below y, a log score in units of `unit`."""
         low = np.full(len(y), -np.inf)
-        chances, lowest = [], np.zeros(len(y))
+        chances, lowest = np.zeros(len(y)), np.zeros(len(y))
         with np.errstate(over="ignore"):
             for power in np.unique(self.power):
                 here = self.power == power
@@ -111,9 +111,11 @@ class Tail:
                 # far below all maxima there is nothing to count; a straight line keeps the order of the scores
                 lowest += np.minimum(0.0, z + 6.5) @ weight
                 z = np.maximum(z, -6.5)
-                low = np.logaddexp(low, logsumexp(-np.exp(-z), b=weight, axis=1))
-                chances.append(logsumexp(np.log(-np.expm1(-np.exp(-z))), b=weight, axis=1))
-        above = logsumexp(np.stack(chances), axis=0)  # log of the chance that a block rises above y
+                rate = np.exp(-z)
+                least = rate.min(axis=1, keepdims=True)
+                low = np.logaddexp(low, np.log(np.exp(least - rate) @ weight) - least[:, 0])
+                chances += -np.expm1(-rate) @ weight
+        above = np.log(chances)  # log of the chance that a block rises above y; z keeps it above the smallest number
         with np.errstate(divide="ignore"):
             rate = np.where(above < -14.0, above, np.log(np.maximum(-low, 1e-300)))  # log events per block
         return math.log10(self.block) - (rate - lowest) / math.log(10)
