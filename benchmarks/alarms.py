@@ -381,12 +381,15 @@ def clean_line(errors: Errors, alarms: float = 1.0, *, trained: bool = True) -> 
     return calibrate(known, Promise(alarms, PER), reach=scale_reach(errors.timesteps)), scores
 
 
-def placed(errors: Errors, alarms: float) -> tuple[pd.DataFrame, SelfCheck]:
-    """Incidents among the rows behind the training part, as `Detector.explain` finds them there."""
+def placed(errors: Errors, alarms: float, *, follow: bool = True) -> tuple[pd.DataFrame, SelfCheck]:
+    """Incidents among the rows behind the training part, as `Detector.explain` finds them there, or by a line that
+    stays."""
     line, scores = clean_line(errors, alarms)
     first = errors.train_rows
     later = {name: values[first:] for name, values in scores.items()}
-    line, check, points = judge(line, later, reach=scale_reach(errors.timesteps))
+    given = line
+    line, check, points = judge(given, later, reach=scale_reach(errors.timesteps))
+    line, points = (line, points) if follow else (given, None)
     table = incident_table(
         line,
         later,
@@ -399,23 +402,30 @@ def placed(errors: Errors, alarms: float) -> tuple[pd.DataFrame, SelfCheck]:
     return table.assign(first=table["first"] + first, last=table["last"] + first), check
 
 
+def normal_inside(errors: Errors, table: pd.DataFrame) -> float:
+    """Share of the normal rows behind the training part that lie within incidents."""
+    marked = np.zeros(len(errors.labels), bool)
+    for first, last in zip(table["first"], table["last"], strict=True):
+        marked[first : last + 1] = True
+    later = np.arange(len(marked)) >= errors.train_rows
+    return float(marked[later & (errors.labels == 0)].mean())
+
+
 def found_table(name: str, errors: Errors) -> Iterator[str]:
     windows = metrics.runs(errors.labels)
     yield f"\n{name}: {len(errors.labels):,} rows, {len(windows)} events labelled\n"
     yield (
-        "| promise per 10,000 | status | incidents | right | labelled hit | normal rows inside | width / label | "
+        "| promise per 10,000 | status | incidents | right | labelled hit | normal rows inside | "
+        "... by a line that stays | width / label | "
         "first off | last off |"
     )
-    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for alarms in (0.3, 1.0, 3.0, 10.0):
         table, check = placed(errors, alarms)
         table = table[table["last"] >= errors.train_rows]
         hits = hit(table["first"], table["last"], windows)
-        marked = np.zeros(len(errors.labels), bool)
-        for first, last in zip(table["first"], table["last"], strict=True):
-            marked[first : last + 1] = True
-        later = np.arange(len(marked)) >= errors.train_rows
-        normal = marked[later & (errors.labels == 0)].mean()
+        normal = normal_inside(errors, table)
+        stays = normal_inside(errors, placed(errors, alarms, follow=False)[0])
         widths, firsts, lasts = [], [], []
         for j in range(len(windows)):
             if hits[:, j].any():
@@ -428,8 +438,8 @@ def found_table(name: str, errors: Errors) -> Iterator[str]:
         status = check.status + (", line drawn anew" if check.redrawn else "")
         yield (
             f"| {alarms:g} | {status} | {len(table)} | {int(hits.any(axis=1).sum())} | "
-            f"{int(hits.any(axis=0).sum())} of {len(windows)} | {normal:.1%} | {edge[0]} | {edge[1]} rows | "
-            f"{edge[2]} rows |"
+            f"{int(hits.any(axis=0).sum())} of {len(windows)} | {normal:.1%} | {stays:.1%} | "
+            f"{edge[0]} | {edge[1]} rows | {edge[2]} rows |"
         )
 
 
