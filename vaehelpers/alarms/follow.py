@@ -65,7 +65,7 @@ class Follower:
     >>> follower.changed, follower.drawn > 0
     (1, True)
     >>> int((louder[:1_000] > line.start).sum()), int((louder[-10_000:] > line.start).sum())
-    (30, 1)
+    (44, 0)
     """
 
     def __init__(self, line: AlarmLine):

@@ -87,7 +87,7 @@ def judge(
     >>> check.status, check.redrawn
     ('doubtful', True)
     >>> [int((one[-10_000:] >= line.start).sum()) for one in (line.point_scores(louder).score, points.score)]
-    [966, 1]
+    [718, 0]
     """
     given = as_mapping_of_scores(scores)
     points = line.point_scores(given)

@@ -85,7 +85,7 @@ class Refits:
         plain = StreamingDetector.from_state(detector, state)
         fresh = self.begin(detector, plain)
         if fresh is not plain:
-            fresh.stream = plain  # type: ignore[union-attr]
+            fresh.stream, fresh.rows = plain, plain.rows  # type: ignore[union-attr]
             fresh.set_pace(fresh.every, fresh.on)  # type: ignore[union-attr]
         return fresh
 

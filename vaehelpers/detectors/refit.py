@@ -50,6 +50,8 @@ class RefittingStream:
     ----------
     stream : StreamingDetector
         The one that scores now; its `detector` is the updated one.
+    rows : int
+        Rows taken so far, late and repeated ones not counted.
     refits : int
         Updates so far.
     notes : list of str
@@ -89,7 +91,7 @@ class RefittingStream:
         self.every = _rows("every", every, 1)
         self.on = max(least, min(known, MOST)) if on is None else _rows("on", on, least, "20 windows")
         self.steps = steps
-        self.refits = 0
+        self.refits = self.rows = 0
         self.notes: list[str] = []
         self._due = self.every
         self._kept: deque[tuple[Any, int | float | None, NDArray[np.float64]]] = deque(maxlen=self.on)
@@ -98,11 +100,6 @@ class RefittingStream:
     def detector(self) -> Detector:
         """The detector that scores now."""
         return self.stream.detector
-
-    @property
-    def rows(self) -> int:
-        """Rows taken so far."""
-        return self.stream.rows
 
     def set_pace(self, every: int, on: int | None = None) -> None:
         """Change how often, and on how many rows, the detector is updated from now on."""
@@ -123,6 +120,7 @@ class RefittingStream:
         point = self.stream.update(row, time)
         if self.stream.rows == before:  # late or repeated
             return point
+        self.rows = self.stream.rows
         self._kept.append((time, parse_time(time)[1], np.atleast_1d(np.asarray(point.value, np.float64))))
         busy = point.event is not None and point.event.state != "over"
         overdue = self.stream.rows - self._due
@@ -212,6 +210,7 @@ class RefittingStream:
         every, on = read.count("every", low=1), read.count("on", low=20 * detector.timesteps_)
         stream = cls(detector, every=every, on=on, steps=steps)
         stream.stream = StreamingDetector.from_state(detector, plain)
+        stream.rows = stream.stream.rows
         stream.refits, stream._due = read.count("refits", low=0), read.count("due", low=0)
         times, text = read.take("times"), read.take("values")
         read.done()

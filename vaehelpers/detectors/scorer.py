@@ -28,6 +28,7 @@ def vus_pr_scorer(detector: BaseDetector, series: Any, labels: ArrayLike) -> flo
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vaehelpers.detectors import MovingZScore
     >>> rows = np.random.default_rng(0).normal(size=400)
     >>> labels = np.arange(400) // 20 == 15
