@@ -47,7 +47,8 @@ def test_a_change_is_found_and_events_behind_it_too(line, factor):
     assert len(late) <= 3
     fixed = [one for one in incidents(line, line.point_scores({"row 1": rows}).score) if one.first >= 10_000]
     found = [one for one in fixed if one.first <= 18_000 <= one.last and one.n_points < 200]
-    assert not found or factor < 1  # the line that stays drowns it
+    if factor > 1:
+        assert not found  # the line that stays drowns it
 
 
 def test_only_rows_of_the_past_count(line):

@@ -18,9 +18,8 @@ from numpy.typing import ArrayLike
 
 from vaehelpers.alarms._checks import Floats, as_mapping_of_scores
 from vaehelpers.alarms.calibration import AlarmLine, PointScores, calibrate
-from vaehelpers.alarms.drift import level_scale
 from vaehelpers.alarms.follow import Follower
-from vaehelpers.alarms.selfcheck import SelfCheck, check_points
+from vaehelpers.alarms.selfcheck import SelfCheck, self_check
 from vaehelpers.common.errors import InputError
 
 __all__ = ["Judgement", "followed", "judge"]
@@ -90,12 +89,8 @@ def judge(
     [718, 0]
     """
     given = as_mapping_of_scores(scores)
-    points = line.point_scores(given)
-    quiet = None if held_back is None else line.point_scores(held_back).score
-    level = level_scale(line)
-    known = None if reference is None else as_mapping_of_scores(reference)[level]
-    check = check_points(line, points.score, given, held_back=quiet, reference=known)
-    return followed(line, given, Judgement(line, check, points), reach=reach)
+    check = self_check(line, given, held_back=held_back, reference=reference)
+    return followed(line, given, Judgement(line, check, line.point_scores(given)), reach=reach)
 
 
 def followed(

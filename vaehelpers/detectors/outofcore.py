@@ -107,7 +107,8 @@ def judge_parts(
     Returns
     -------
     Judged
-        About 40 bytes a row stay in memory, however many the series has, and as many in a file while it runs.
+        About 40 bytes a row stay in memory, however many the series has, and as many in a file while it runs; twice
+        that where the line is doubted.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.temporary import temporary_folder
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.stream import GapLimit, StreamingDetector, StreamPoint, parse_time
-from vaehelpers.detectors.stream_alarms import WIDEST
+from vaehelpers.detectors.stream_alarms import WIDEST, plain_time
 from vaehelpers.detectors.vae import Detector
 
 MOST = 50_000
@@ -176,7 +176,7 @@ class RefittingStream:
 
     def state(self) -> dict[str, Any]:
         """Return all that the next rows depend on but the updated detector, as plain JSON values."""
-        times = [_plain(time) for time, _, _ in self._kept]
+        times = [plain_time(time) for time, _, _ in self._kept]
         values = np.array([values for _, _, values in self._kept], "<f8")
         refit = {
             "every": self.every, "on": self.on, "steps": self.steps, "refits": self.refits, "due": self._due,
@@ -232,7 +232,3 @@ def _rows(name: str, value: Any, least: int, why: str = "") -> int:
     if isinstance(value, bool) or int(value) != value or value < least:
         raise InputError(f"{name}={value!r} must be a whole number of at least {least}" + (f" ({why})" if why else ""))
     return int(value)
-
-
-def _plain(time: Any) -> Any:
-    return time if time is None or isinstance(time, (str, int, float)) else str(time)

@@ -160,7 +160,7 @@ class StreamAlarms:
     def state(self) -> dict[str, Any]:
         """Return plain JSON values; times as they were given, which must be text or numbers."""
         errors = {kind: [None if math.isnan(one) else one for one in held] for kind, held in self._errors.items()}
-        times = [[row, _plain(time)] for row, time in sorted(self._times.items())]
+        times = [[row, plain_time(time)] for row, time in sorted(self._times.items())]
         tracker, follower = self.tracker.to_dict(), self.follower.state()
         return {"tracker": tracker, "count": self.count, "times": times, "errors": errors, "follower": follower}
 
@@ -198,5 +198,6 @@ class StreamAlarms:
         return self
 
 
-def _plain(time: Any) -> Any:
+def plain_time(time: Any) -> Any:
+    """A time as JSON holds it."""
     return time if time is None or isinstance(time, (str, int, float)) else str(time)
