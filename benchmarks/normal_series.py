@@ -143,8 +143,13 @@ CHANGES: dict[str, Callable[[int, int, np.random.Generator], Floats]] = {
 """Calibration rows and a stream behind them that changes for good after a fifth; three of them do not change."""
 
 
-def put_faults(series: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int8]]:
-    """Copy the series and put `count` faults of different kinds into it, well apart; labels beside."""
+def put_faults(
+    series: Floats, count: int, rng: np.random.Generator, *, lengths: tuple[int, int] = (30, 150)
+) -> tuple[Floats, NDArray[np.int8]]:
+    """Copy the series and put `count` faults of different kinds into it, well apart; labels beside.
+
+    A spike lasts 1 to 4 rows, each other fault as many as `lengths` says, the second number excluded.
+    """
     value, labels = series.copy(), np.zeros(len(series), np.int8)
     usual, spread = float(np.median(series)), float(np.std(series))
     kinds = rng.permutation(["spike", "shift", "drift", "frozen", "noise", "wave", "shape"])
@@ -152,7 +157,7 @@ def put_faults(series: Floats, count: int, rng: np.random.Generator) -> tuple[Fl
         low, high = (number + 0.2) / count, (number + 0.8) / count
         first = int(rng.uniform(low, high) * len(series))
         kind = str(kinds[number % len(kinds)])
-        length = int(rng.integers(1, 5)) if kind == "spike" else int(rng.integers(30, 150))
+        length = int(rng.integers(1, 5)) if kind == "spike" else int(rng.integers(*lengths))
         part = slice(first, min(first + length, len(series)))
         rows = np.arange(part.stop - part.start)
         sign = rng.choice([-1.0, 1.0])

@@ -191,7 +191,7 @@ MUTATIONS = (
     ),
     Mutation(
         "noise without the half of log_var in the museum's sound VAE",
-        "contracts/museum",
+        "contracts/toy",
         "return mu + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mu), seed=self.noise)",
         "return mu + ops.exp(log_var) * keras.random.normal(ops.shape(mu), seed=self.noise)",
         ("10_bug_museum",),

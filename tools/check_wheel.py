@@ -2,9 +2,9 @@
 
     python tools/check_wheel.py [--python 3.11] [--constraints constraints.txt] [--keep FOLDER]
 
-For each Python that is found: an empty virtual environment, the wheel alone, then a fit, scores, and a report, which
-must refuse in one line; then the wheel with the extra `notebooks`, and a report that must be written. A Python that
-this machine does not have is named, and skipped; with none at all the check fails.
+For each Python that is found: an empty virtual environment, the wheel alone, then fit and score, from Python and from
+the command line, and a report, which must refuse in one line; then the wheel with the extra `notebooks`, and a report
+that must be written. A Python that this machine does not have is named, and skipped; with none at all the check fails.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
 USE = """
 import numpy as np
+import pandas as pd
 import vaehelpers
 from vaehelpers import Detector, load_series
 
@@ -32,6 +33,7 @@ assert scores.shape == (4_000,) and np.isfinite(scores).any()
 detector.save("saved")
 again = Detector.load("saved").decision_function(series)
 np.testing.assert_array_equal(scores, again)
+pd.DataFrame({"row": np.arange(len(series)), "value": series[:, 0]}).to_csv("series.csv", index=False)
 print(f"vaehelpers {vaehelpers.__version__}: fit, score, save and load on {len(series):,} rows")
 """
 
@@ -80,12 +82,19 @@ def check(version: str, python: str, wheel: Path, constraints: Path | None, fold
 
     run(*pip, str(wheel), *limits)
     click.echo(f"Python {version}: {run(str(bin_ / 'python'), '-c', USE).stdout.strip()}")
-    refusal = run(str(bin_ / "vaehelpers"), "report", status=2).stderr.strip()
+    tool = str(bin_ / "vaehelpers")
+    run(tool, "fit", "series.csv", "--out", "detector", "--set", "steps=40", "--quiet")
+    run(tool, "score", "detector", "series.csv", "--out", "scores.csv", "--quiet")
+    lines = len((place / "scores.csv").read_text(encoding="utf-8").splitlines())
+    if lines != 4_001:
+        raise click.ClickException(f"Python {version}: scores.csv has {lines:,} lines, not 4,001")
+    click.echo(f"Python {version}: vaehelpers fit and vaehelpers score, {lines - 1:,} rows")
+    refusal = run(tool, "report", status=2).stderr.strip()
     if len(refusal.splitlines()) != 1 or "vaehelpers[notebooks]" not in refusal:
         raise click.ClickException(f"Python {version}: without the extra, `report` says {refusal!r}")
     click.echo(f"Python {version}: {refusal}")
     run(*pip, f"{wheel}[notebooks]", *limits)
-    page = run(str(bin_ / "vaehelpers"), "report", "--quiet", "--set", "steps=200", "--out", "page").stdout.strip()
+    page = run(tool, "report", "--quiet", "--set", "steps=200", "--out", "page").stdout.strip()
     click.echo(f"Python {version}: {page}, {(place / page).stat().st_size / 1e6:.1f} MB")
 
 

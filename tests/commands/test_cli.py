@@ -461,6 +461,7 @@ def test_watch_tells_bad_lines_and_goes_on_or_stops(detector, capsys):
     assert errors == "Error: line 3: 'oops' in 'flow' is not a number\n"
 
 
+@pytest.mark.slow
 def test_watch_refuses_what_it_cannot_use(detector, capsys):
     for text, arguments, word in (
         ("when,a,b\n2024-01-01,1,2\n", [detector], "the detector was fitted on flow"),

@@ -15,7 +15,7 @@ import pytest
 from vaehelpers.commands.feed import lines_of
 from vaehelpers.commands.refits import Refits
 from vaehelpers.commands.rows import RowReader, StopSignals
-from vaehelpers.commands.watching import load_state, save_state, watch
+from vaehelpers.commands.watching import lead_in, load_state, save_state, watch
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.data.tables import MAX_LINE
@@ -213,6 +213,30 @@ def test_every_row_comes_out_with_the_score_of_the_whole(detector):
     assert list(rows[0]) == ["row", "time", "value", "score", "p_value", "flag", "event", "note"]
 
 
+def test_rows_before_the_stream_give_its_first_rows_a_past(detector, tmp_path):
+    pd.DataFrame({"time": TIMES[:300], "flow": wave()[:300]}).to_csv(tmp_path / "before.csv", index=False)
+    stream, out = StreamingDetector(detector), []
+    said = lead_in(stream, detector, str(tmp_path / "before.csv"), ["flow"])
+    assert said == "111 rows of before.csv went before, up to 2024-03-02 00:55:00"
+    watch(stream, RowReader(["flow"]), [b"time,flow", *feed(300, 400, wave())], into(out), complain=out.append)
+    rows = [json.loads(line) for line in out]
+    whole = trailing_scores(detector, Series(wave(), times=TIMES, columns=("flow",)))
+    assert [row["row"] for row in rows] == list(range(1, 101))
+    np.testing.assert_allclose([row["score"] for row in rows], whole[300:400], rtol=1e-5)
+    assert not any("warming" in row["note"] for row in rows)
+
+
+def test_rows_that_a_feed_sends_again_are_left_out(detector):
+    stream, out, said = StreamingDetector(detector), [], []
+    watch(stream, RowReader(["flow"]), [b"t,flow", *feed(0, 50)], into(out), complain=out.append)
+    again = [b"t,flow", *feed(0, 60)]
+    watch(
+        stream, RowReader(["flow"]), again, into(out), complain=out.append, remark=said.append, rows=50, restarted=True
+    )
+    assert [json.loads(line)["row"] for line in out] == list(range(1, 61))
+    assert said == ["50 rows at the beginning are no newer than the state, and were left out"]
+
+
 def test_columns_of_other_names_are_remarked(detector):
     said = []
     lines = [b"t,level", b"2024-03-01,1", b"2024-03-01 00:05,1"]
@@ -318,6 +342,7 @@ def refitting(detector, state, lines, *, every=170, on=160):
     return out, stream
 
 
+@pytest.mark.slow
 def test_a_refitted_detector_is_kept_beside_the_state(detector, tmp_path):
     rows = [f"{time},{value}".encode() for time, value in zip(TIMES, wave(400, 3))]
     whole, _ = refitting(detector, tmp_path / "whole.json", [b"when,flow", *rows])

@@ -451,7 +451,8 @@ def test_there_are_at_least_eight_exhibits_and_each_check_of_a_published_fault_i
 
 
 def test_the_sound_toys_of_the_museum_pass():
-    from vaehelpers.contracts.museum import MinimumRule, ToyVAE
+    from vaehelpers.contracts.museum import MinimumRule
+    from vaehelpers.contracts.toy import ToyVAE
 
     report = check_vae(ToyVAE(seed=3), draws=100, skip=["save_load_fresh_process"])  # notebook 10 makes that one
     assert report.passed, str(report)
@@ -460,7 +461,7 @@ def test_the_sound_toys_of_the_museum_pass():
 
 
 def test_the_toy_learns_and_a_seed_means_the_same_weights():
-    from vaehelpers.contracts.museum import ToyVAE, toy_series
+    from vaehelpers.contracts.toy import ToyVAE, toy_series
 
     train, test, labels = toy_series(seed=1, n=600)
     np.testing.assert_array_equal(train, toy_series(seed=1, n=600)[0])

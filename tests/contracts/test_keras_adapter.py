@@ -91,6 +91,7 @@ def test_a_compiled_mse_is_no_negative_elbo():
     assert values.tolist() == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "verdict"), [(1.0, "passed"), (0.0, "failed")])
 def test_a_train_step_of_the_models_own_is_asked_for_its_loss(weight, verdict):
     keras.utils.set_random_seed(0)  # whether a missing KL shows depends on the weights, so they are the same each time
@@ -154,6 +155,7 @@ def test_negative_elbo_against_scipy(beta):
     assert np.isclose(float(layer.losses[-1]), np.mean(nll + beta * kl), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_negative_elbo_learns_its_noise_and_survives_saving(tmp_path):
     keras.utils.set_random_seed(0)
     model = graph()

@@ -47,6 +47,7 @@ def fitted_three():
     return Detector(**QUICK).fit(normal(features=3))
 
 
+@pytest.mark.slow
 def test_finds_what_a_z_score_cannot(fitted):
     series = odd()
     scores = fitted.decision_function(series)
@@ -109,6 +110,7 @@ def test_missing_values_and_gaps(fitted):
     assert np.isfinite(fitted.decision_function(with_gap)).all()
 
 
+@pytest.mark.slow
 def test_fit_on_a_contaminated_part():
     series = normal(3_000)
     series[500:530] += 6.0
@@ -117,6 +119,7 @@ def test_fit_on_a_contaminated_part():
     assert detector.predict(series)[500:530].mean() > 0.8
 
 
+@pytest.mark.slow
 def test_scaler_and_weights_see_the_training_rows_alone():
     series = normal(1_500)
     later = series.copy()
@@ -157,6 +160,7 @@ def test_other_scores_find_it_as_well(score):
     assert 680 < np.argmax(detector.decision_function(odd())) < 740
 
 
+@pytest.mark.slow
 def test_period_is_found():
     assert Detector(steps=1, units=2, latent_dim=2).fit(normal(3_000)).timesteps_ % 24 == 0
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.detectors import Detector, StreamingDetector, saved, score_parts, trailing_scores
-from vaehelpers.detectors.stream import FORMAT, parse_time
+from vaehelpers.detectors.stream import FORMAT
+from vaehelpers.detectors.stream_times import parse_time
 from vaehelpers.windows import fill_behind
 
 QUICK = {"timesteps": 8, "latent_dim": 2, "units": 4, "steps": 20, "batch_size": 32, "smooth": 5}

@@ -94,6 +94,7 @@ def test_a_plain_model_learns_to_beat_the_average_window():
     assert error < 0.3 * np.mean((windows - windows.mean(axis=0)) ** 2)
 
 
+@pytest.mark.slow
 def test_keras_fit_evaluate_and_saved_form(tmp_path):
     windows = gather(wave(), np.arange(300), T)
     model = LSTMVAE(T, 1, 2, units=4)

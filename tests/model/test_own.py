@@ -144,6 +144,7 @@ def test_a_detector_with_layers_of_ones_own(fitted):
     assert 490 < int(np.argmax(fitted.decision_function(odd))) < 530
 
 
+@pytest.mark.slow
 def test_each_fit_starts_anew(fitted):
     """The layer that was given stays untrained, so that a second fit gives the same weights as the first."""
     given = fitted.encoder

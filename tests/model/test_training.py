@@ -96,6 +96,7 @@ def once(hook):
     return progress
 
 
+@pytest.mark.slow
 def test_free_bits_keep_the_latent_alive():
     """On pure noise the posterior collapses; with free bits it keeps what costs nothing."""
     kls = {}

@@ -15,16 +15,19 @@ from vaehelpers.report import compare_reports
 HOUR = pd.Timedelta(hours=1)
 
 
-def write(folder, rows, events, *, line=2.0, columns=("flow",), smooth=10, scale=1.0, times=True):
+def write(
+    folder, rows, events, *, line=2.0, alarm_line=None, columns=("flow",), smooth=10, scale=1.0, times=True, shift=0
+):
     """A report's folder as far as a comparison reads it."""
     folder.mkdir()
-    at = pd.date_range("2024-01-01", periods=rows, freq="1h") if times else np.arange(rows)
+    at = pd.date_range("2024-01-01", periods=rows, freq="1h") + shift * HOUR if times else np.arange(rows) + shift
     scores = np.full(rows, scale)
     flags = np.zeros(rows, int)
     for first, last in events:
         scores[first : last + 1] = 3.0 * scale
         flags[first : last + 1] = 1
-    pd.DataFrame({"time": at, "score": scores, "flag": flags}).to_csv(folder / "scores.csv", index=False)
+    values = {name: np.sin(np.arange(rows)) for name in columns}
+    pd.DataFrame({"time": at, **values, "score": scores, "flag": flags}).to_csv(folder / "scores.csv", index=False)
     table = {
         "start": [at[first] for first, _ in events],
         "end": [at[last] for _, last in events],
@@ -33,7 +36,8 @@ def write(folder, rows, events, *, line=2.0, columns=("flow",), smooth=10, scale
     }
     pd.DataFrame(table).to_csv(folder / "events.csv", index=False)
     numbers = {
-        "series": {"columns": list(columns)},
+        "series": {"name": folder.name, "columns": list(columns)},
+        "alarms": {"line": alarm_line},
         "threshold": {"value": line, "rule": "pot"},
         "training": {"timesteps": 32, "smooth": smooth},
         "model": "dense VAE",
@@ -53,6 +57,25 @@ def test_events_are_sorted_into_new_continuing_ended_and_gone(tmp_path, times):
     assert "**1 new event**, 1 continuing, 1 ended, 1 no longer found" in text
     assert "from 2 to 2.5 (+25 %)" in text
     json.dumps(found.to_dict(), default=str)
+
+
+def test_the_line_is_the_one_that_events_are_found_by(tmp_path):
+    old = write(tmp_path / "old", 100, [], alarm_line=3.0)
+    new = write(tmp_path / "new", 150, [], alarm_line=4.5)
+    found = compare_reports(old, new)
+    assert found.line == (3.0, 4.5)
+    assert "from 3 to 4.5 (+50 %)" in found.text() and "Rows in events: 0 % before" in found.text()
+
+
+def test_another_series_is_refused_or_noted(tmp_path):
+    old = write(tmp_path / "old", 100, [])
+    other = write(tmp_path / "other", 100, [], shift=50)
+    with pytest.raises(InputError, match="share 50 times, and their values differ at 50 of them"):
+        compare_reports(old, other)
+    later = write(tmp_path / "later", 100, [], shift=200)
+    assert "old and later, and share no time: is it the same series" in compare_reports(old, later).text()
+    longer = write(tmp_path / "longer", 150, [])
+    assert "the older one comes first" in compare_reports(longer, old).text()
 
 
 def test_drift_is_told_on_rows_that_only_the_newer_report_has(tmp_path):

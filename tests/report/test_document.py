@@ -12,7 +12,7 @@ import pytest
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.data.opening import open_series
-from vaehelpers.detectors.base import Explanation
+from vaehelpers.detectors.prepared import Explanation
 from vaehelpers.report import alarms_view, cards, methods, narrative, payload
 from vaehelpers.report.parameters import check_parameters, parameters
 from vaehelpers.thresholds import events

@@ -74,7 +74,8 @@ def told(page: Path) -> str:
     if len(numbers["series"]["columns"]) == 1:
         rows = [row[:-1] for row in rows]
     wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    lines = [numbers["alarms"]["text"], *("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)]
+    lines = [f"Note: {note}" for note in numbers.get("notes", ())]
+    lines += [numbers["alarms"]["text"], *("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)]
     if numbers["events"]["count"] > len(rows):
         lines.append(f"... {numbers['events']['count'] - len(rows)} more in {page.parent / 'events.csv'}")
     lines.append(f"{page.name}: {page.stat().st_size / 1e6:.1f} MB")

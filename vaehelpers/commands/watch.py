@@ -17,6 +17,7 @@ from vaehelpers.common.errors import InputError
 @click.option("--time", metavar="COL", default="", help="Time column; default: one called so, or that holds dates.")
 @click.option("--value", metavar="COL", multiple=True, help="Value column, repeatable; default: the detector's own.")
 @click.option("--gap", metavar="INTERVAL", help="Longer intervals are gaps: 10min, 90s, or a number; default: learned.")
+@click.option("--context", metavar="FILE", help="Rows before the stream, so that its first rows have a past.")
 @click.option("--state", metavar="FILE", help="Go on from this file, and keep it: nothing is lost by a restart.")
 @click.option(
     "--refit-every", metavar="ROWS", type=click.IntRange(1), help="Learn on from the last rows, each time so many came."
@@ -34,6 +35,7 @@ def watch(
     time: str,
     value: tuple[str, ...],
     gap: str | None,
+    context: str | None,
     state: str | None,
     refit_every: int | None,
     refit_on: int | None,
@@ -46,14 +48,15 @@ def watch(
     Reads CSV with a header, or JSON lines, from standard input; writes one line of JSON for each row at once: row,
     time, value, score, p_value, flag, event, note. A row's score depends on the rows up to it alone. Where the series
     changes for good, the alarm line is drawn anew; with --refit-every the model learns on as well, and rows wait while
-    it does. DIR stays as it is. Ends with its input, or at Ctrl-C.
+    it does. DIR stays as it is. A score needs a whole window of rows before it: without --context the first rows are
+    "warming up". Rows that a feed sends again after a restart are left out. Ends with its input, or at Ctrl-C.
     """
     if refit_on is not None and refit_every is None:
         raise InputError("--refit-on says what a refit learns from; give --refit-every as well")
     from vaehelpers.commands.feed import Journal, Output, lines_of, stdout_descriptor
     from vaehelpers.commands.refits import Refits
     from vaehelpers.commands.rows import RowReader, StopSignals
-    from vaehelpers.commands.watching import Checkpoint, load_state, save_state
+    from vaehelpers.commands.watching import Checkpoint, lead_in, load_state, save_state
     from vaehelpers.commands.watching import watch as run_watch
     from vaehelpers.common.files import check_writable
     from vaehelpers.common.temporary import reserved
@@ -84,6 +87,10 @@ def watch(
         stream.prepare()
         for note in stream.notes:
             tell(note)
+        if context and before is not None:
+            tell("the stream goes on from its state; --context is not needed and was not read")
+        elif context:
+            tell(lead_in(stream, detector, context, columns, time=time, value=value))
         rows = before["rows"] if before else 0
         output = stack.enter_context(Output(stdout_descriptor(), state, rows=rows))
         journal = stack.enter_context(Journal(state, before and before["input"])) if state else None
@@ -98,7 +105,7 @@ def watch(
         run_watch(
             stream, reader, lines_of(sys.stdin.fileno(), stop, journal), output.write, strict=strict, save=save,
             complain=lambda text: click.echo(text, err=True), remark=tell,
-            pending=before["pending"] if before else (), rows=rows,
+            pending=before["pending"] if before else (), rows=rows, restarted=before is not None,
         )  # fmt: skip
     if stop.number:
         raise click.exceptions.Exit(128 + stop.number)

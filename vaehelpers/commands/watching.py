@@ -23,6 +23,7 @@ from vaehelpers.common.files import atomic_file
 if TYPE_CHECKING:
     from vaehelpers.detectors.refit import RefittingStream
     from vaehelpers.detectors.stream import StreamingDetector, StreamPoint
+    from vaehelpers.detectors.vae import Detector
 
     Stream = StreamingDetector | RefittingStream
 
@@ -41,6 +42,7 @@ def watch(
     strict: bool = False,
     pending: Sequence[str] = (),
     rows: int = 0,
+    restarted: bool = False,
     save: Callable[[Checkpoint], object] = lambda checkpoint: None,
 ) -> int:
     """Score rows as they come.
@@ -63,6 +65,9 @@ def watch(
         Lines that were not handed on before a restart.
     rows : int, default 0
         Rows that were written before a restart, without the pending ones.
+    restarted : bool, default False
+        Whether the stream goes on from a state. Then rows at the beginning that are no newer than it are those that a
+        feed sends again, as ``tail -n +1 -f`` does; they are left out, with one remark.
     save : callable, optional
         Keeps the state. Called with a `Checkpoint` when the rows pause, each second while they do not, at the end, and
         when `write` fails.
@@ -105,7 +110,12 @@ def watch(
     for kept in pending:
         hand_on(kept)
     saved = clock.monotonic()
-    number = 0
+    number = again = 0
+
+    def tell_again() -> None:
+        if again:
+            remark(f"{again:,} rows at the beginning are no newer than the state, and were left out")
+
     for line in lines:
         if line is None or clock.monotonic() - saved > PAUSE:
             save(place)
@@ -127,9 +137,46 @@ def watch(
             continue
         place.settle(line)
         if row is not None and point is not None:
+            if restarted and point.note in ("late", "repeated"):
+                again += 1
+                continue
+            if restarted:
+                restarted = False
+                tell_again()
             hand_on(_json_line(point, row[1], reader.columns, place.rows + 1))
+    if restarted:
+        tell_again()
     save(place)
     return place.rows - rows
+
+
+def lead_in(
+    stream: Stream,
+    detector: Detector,
+    source: str,
+    columns: Sequence[str],
+    *,
+    time: str = "",
+    value: Sequence[str] = (),
+) -> str:
+    """Give a new stream the last rows of a file, without output, and return what to say of it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its columns do not fit the detector.
+    """
+    from vaehelpers.alarms.calibration import SCALES
+    from vaehelpers.commands.options import _pick
+    from vaehelpers.data.opening import open_series
+
+    series = _pick(open_series(source, time=time, value=tuple(value), allow_constant=True), columns, named=bool(value))
+    needed = detector.timesteps_ + detector.smooth_ + max(width for _, width in SCALES)
+    part = series.slice(max(0, series.n - needed), series.n)
+    for row in range(part.n):
+        stream.update(part.values[row], None if part.times is None else part.times[row])
+    upto = "" if part.times is None else f", up to {part.times[-1]}"
+    return f"{part.n:,} rows of {Path(source).name} went before{upto}"
 
 
 @dataclasses.dataclass

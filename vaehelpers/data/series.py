@@ -200,6 +200,29 @@ class Series:
         return pd.Timedelta(round(usual), "ns") if isinstance(self.times, pd.DatetimeIndex) else usual
 
     @cached_property
+    def pace(self) -> Step | None:
+        """What a row stands for on average: the mean interval without gaps where sampling is irregular, else `step`.
+
+        With rows at 5 and 20 minutes in turn the usual interval is one of them, and says little of a month's rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> times = np.cumsum([5.0, 20.0] * 50)
+        >>> Series(np.zeros(100), times=times).pace
+        12.575757575757576
+        """
+        steps, usual, limit = _intervals(self.times), self.step, self.gap_limit
+        if steps is None or usual is None or limit is None:
+            return usual
+        dates = isinstance(usual, pd.Timedelta)
+        known = steps[steps <= (limit.value if isinstance(limit, pd.Timedelta) else limit)]
+        mean = float(known.mean()) if len(known) else 0.0
+        if mean <= 0.0 or 0.9 < mean / float(usual.value if isinstance(usual, pd.Timedelta) else usual) < 1.1:
+            return usual
+        return pd.Timedelta(round(mean), "ns") if dates else mean
+
+    @cached_property
     def gap_limit(self) -> Step | None:
         """Intervals longer than this count as gaps; same type as `step`.
 

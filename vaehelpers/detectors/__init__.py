@@ -5,12 +5,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "base": ["BaseDetector", "Explanation", "NotFitted"],
+        "base": ["BaseDetector", "NotFitted"],
         "baseline": ["Baseline"],
         "baselines": ["BASELINES", "make_baseline"],
         "onnx": ["OnnxScorer"],
         "outofcore": ["score_parts"],
         "point_baselines": ["MovingZScore", "RandomScore"],
+        "prepared": ["Explanation"],
         "refit": ["RefittingStream"],
         "saved": ["model_name"],
         "scorer": ["vus_pr_scorer"],

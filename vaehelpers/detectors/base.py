@@ -7,7 +7,6 @@ around that is here, once. The face is scikit-learn's (`get_params`, `set_params
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import time
 from collections.abc import Callable
@@ -21,13 +20,13 @@ from sklearn.exceptions import NotFittedError
 
 from vaehelpers.alarms import AlarmLine, Promise, calibrate, incident_table, judge
 from vaehelpers.alarms.redraw import Judgement
-from vaehelpers.alarms.selfcheck import SelfCheck
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.alignment import align, unnamed
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
+from vaehelpers.detectors.prepared import Explanation, Prepared
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
@@ -42,95 +41,6 @@ class NotFitted(InputError, NotFittedError):
     """The detector is asked before it was fitted: scikit-learn's error, and ours."""
 
     __module__ = "vaehelpers.detectors"
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A series as a detector looks at it: scaled by the training part, filled, cut into windows.
-
-    Attributes
-    ----------
-    scaled : ndarray of float32, shape (n, n_features)
-        In training deviations, cut at `clip`, missing values filled. What a model reads.
-    target : ndarray of float32, shape (n, n_features), or None
-        The same without the cut, what a reconstruction is held against; None where nothing was cut.
-    observed : ndarray of bool, shape (n, n_features)
-        False where the value was missing and is filled.
-    starts : ndarray of int, shape (n_windows,)
-        First rows of the windows; none reaches across a gap.
-    gaps : ndarray of int
-        Rows behind which time has jumped.
-    first_row : int
-        Number of the first row in the whole series; random draws follow it.
-    times : DatetimeIndex, ndarray or None
-    """
-
-    scaled: NDArray[np.float32]
-    target: NDArray[np.float32] | None
-    observed: NDArray[np.bool_]
-    starts: NDArray[np.int64]
-    gaps: NDArray[np.int64]
-    first_row: int = 0
-    times: Any = None
-
-    def __len__(self) -> int:
-        return len(self.scaled)
-
-    @property
-    def whole(self) -> NDArray[np.float32]:
-        """The values uncut."""
-        return self.scaled if self.target is None else self.target
-
-    @property
-    def mask(self) -> NDArray[np.float32] | None:
-        """`observed` as a model takes it; None where nothing is missing."""
-        return None if self.observed.all() else self.observed.astype(np.float32)
-
-    def at(self, starts: NDArray[np.int64]) -> Prepared:
-        """The same rows with other windows."""
-        return dataclasses.replace(self, starts=starts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """What a detector says about a series, row by row.
-
-    Attributes
-    ----------
-    scores : ndarray, shape (n,)
-        Higher is more anomalous; NaN where no window covers a row. About 1 on normal rows where the VAE speaks.
-    p_values : ndarray, shape (n,)
-        Share of normal rows that score at least as high, by the calibration part; never below a hundredth of what
-        one of its rows stands for.
-    flags : ndarray of bool, shape (n,)
-    contributions : ndarray, shape (n, n_features)
-        What each variable adds; their sum is the score. Equal shares where a method cannot tell.
-    expected, lower, upper : ndarray, shape (n, n_features)
-        Reconstruction and the band of two standard deviations around it, in the units of the series; NaN where a
-        method has none.
-    events : DataFrame
-        Incidents, worst first: start, end, peak, severity, at_least, score, kind, p_value, n_points, contributed,
-        first, last, peak_row, scale; see `vaehelpers.alarms.incident_table`. `score` is the highest row score.
-    point_scores : ndarray, shape (n,)
-        Log10 of the rows in which one such event is expected by chance; what incidents are made of. NaN without a line.
-    check : SelfCheck or None
-        Whether the alarms can be trusted, and why: status and reason. None where no line was drawn.
-    line : AlarmLine or None
-        `alarm_line_`, or where that does not fit these rows any more (``check.redrawn``) the last one that was drawn as
-        they came.
-    """
-
-    scores: NDArray[Any]
-    p_values: NDArray[Any]
-    flags: NDArray[Any]
-    contributions: NDArray[Any]
-    expected: NDArray[Any]
-    lower: NDArray[Any]
-    upper: NDArray[Any]
-    events: pd.DataFrame
-    point_scores: NDArray[Any]
-    check: SelfCheck | None
-    line: AlarmLine | None = None
 
 
 class BaseDetector(BaseEstimator):
@@ -273,6 +183,20 @@ class BaseDetector(BaseEstimator):
         scores = self._scores(chosen, progress)
         if held_back:
             scores[:val_end] = np.nan
+        self._set_threshold(scores, held_back, ends)
+        if self._own_part():
+            return  # the lines are drawn when everything is learned, on the rows that are judged
+        scales = self._time_scales(prepared, progress)
+        held = {name: np.where(np.arange(len(prepared)) >= val_end, values, np.nan) for name, values in scales.items()}
+        trained = {name: values[:fit_end] for name, values in scales.items()}
+        if held_back:
+            self._draw_alarm_line(held, self._promise_, trained)
+        else:
+            self._draw_alarm_line(scales, self._promise_)
+
+    def _set_threshold(self, scores: NDArray[Any], held_back: bool, ends: tuple[int, int]) -> None:
+        """Set the threshold of single rows on these scores, NaN where a row does not count."""
+        fit_end, val_end = ends
         self._calibration_rows = np.flatnonzero(np.isfinite(scores))
         self.calibration_scores_ = scores[self._calibration_rows]
         self.calibration_: dict[str, Any] = {
@@ -283,34 +207,32 @@ class BaseDetector(BaseEstimator):
             "fit_rows": fit_end,
             "validation_rows": val_end - fit_end,
         }
-        usable = scores
+        usable, notes = scores, []
         if self.settings_["contamination"]:
             usable = without_outbreaks(scores, self.smooth_)
             left_out = int(np.isfinite(scores).sum() - np.isfinite(usable).sum())
             if left_out:
-                self.notes_.append(
+                notes.append(
                     f"{left_out:,} of {self.calibration_['rows']:,} calibration rows looked anomalous themselves and "
                     "were left out of the calibration."
                 )
         self.threshold_: Threshold = make_rule(self.settings_).fit(usable)
-        self.notes_ += self.threshold_.notes_
+        notes += self.threshold_.notes_
         if self._own_part():
-            return  # the line is drawn when everything is learned, on the rows that are judged
-        scales = self._time_scales(prepared, progress)
-        held = {name: np.where(np.arange(len(prepared)) >= val_end, values, np.nan) for name, values in scales.items()}
-        trained = {name: values[:fit_end] for name, values in scales.items()}
-        if held_back:
-            self._draw_alarm_line(held, self._promise_, trained)
+            self._threshold_notes = notes
         else:
-            self._draw_alarm_line(scales, self._promise_)
+            self.notes_ += notes
 
     def _own_part(self) -> bool:
         """Whether the training part may hold anomalies, as where a series is its own."""
         return self.settings_["contamination"] > 0
 
     def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
-        """Draw the line of a series that is its own training part, by what the finished detector says of it."""
+        """Draw the lines of a series that is its own training part, by what the finished detector says of it."""
         if self._own_part():
+            ends = self.calibration_["fit_rows"], self.calibration_["fit_rows"] + self.calibration_["validation_rows"]
+            self._set_threshold(self._scores(prepared, progress), False, ends)
+            self.notes_ += self._threshold_notes
             self._draw_alarm_line(self._time_scales(prepared, progress), self._promise_)
 
     # -- prepare --------------------------------------------------------------------------------------------------
@@ -566,7 +488,7 @@ class BaseDetector(BaseEstimator):
             self.notes_.append(f"No alarm line was drawn: {error}")
 
     def _promise(self, given: Series) -> Promise:
-        alarms, step = self.settings_["false_alarms"], given.step
+        alarms, step = self.settings_["false_alarms"], given.pace
         if isinstance(step, pd.Timedelta) and step > pd.Timedelta(0):
             return Promise.per_month(step, alarms)
         return Promise(alarms)

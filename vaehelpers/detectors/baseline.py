@@ -11,7 +11,8 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.base import BaseDetector
+from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.detectors.settings import Parameter
 
 DEFAULT_SMOOTH = 100
@@ -49,7 +50,7 @@ class Baseline(BaseDetector):
     array([0., 1., 2.])
     """
 
-    own: ClassVar = (smoothing(DEFAULT_SMOOTH),)
+    own: ClassVar[tuple[Parameter, ...]] = (smoothing(DEFAULT_SMOOTH),)
     draws: ClassVar[bool] = False  # whether the seed changes anything
 
     def _window_length(self, values: NDArray[Any], wanted: int | None) -> int:

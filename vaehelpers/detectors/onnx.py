@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.precision import narrow
+from vaehelpers.detectors.rows import RowScales
 from vaehelpers.windows import PointAggregator, fill_between, smooth, window_starts
 
 ONNX_FORMAT = 1
@@ -122,6 +123,8 @@ class OnnxScorer:
         self._max_missing, self._aggregate = float(info["max_missing"]), str(info["aggregate"])
         self._kinds = [str(kind) for kind in info["kinds"]]
         self._normalisers = {kind: np.asarray(pairs, np.float64) for kind, pairs in info["normalisers"].items()}
+        factors = {int(rows): float(factor) for rows, factor in (info.get("row_scales") or {}).items()}
+        self._row_scales = RowScales(factors, self.smooth_) if factors else None
         self._named, self._threshold, self._line = bool(info["named"]), info["threshold"], info["alarm_line"]
         passes, rows = int(info["imputations"]), int(info["noise"]["rows"])
         noise = np.frombuffer(base64.b64decode(info["noise"]["values"]), np.float32)
@@ -158,7 +161,7 @@ class OnnxScorer:
             If the series does not fit the detector.
         """
         values, gaps, _ = self._values(series)
-        return smooth(self._points(values, gaps, self._kinds).sum(axis=1), self.smooth_, gaps=gaps)
+        return self._scores(values, gaps)
 
     def predict(self, series: Any) -> NDArray[np.int64]:
         """Return 1 for anomalous rows and 0 for the others (also for rows without a score), shape (n,).
@@ -169,8 +172,7 @@ class OnnxScorer:
         values, gaps, times = self._values(series)
         line = self.alarm_line_
         if line is None or line.status == "no promise":
-            scores = smooth(self._points(values, gaps, self._kinds).sum(axis=1), self.smooth_, gaps=gaps)
-            return self.threshold_.flags(scores).astype(np.int64)
+            return self.threshold_.flags(self._scores(values, gaps)).astype(np.int64)
         from vaehelpers.alarms import incident_table, judge
         from vaehelpers.detectors.calibration import error_scales, reach_of, rows_of
 
@@ -221,9 +223,13 @@ class OnnxScorer:
             )
         return values, gaps, times
 
-    def _points(self, values: Array, gaps: Array | None, kinds: list[str]) -> Array:
-        """What each variable adds to each row's score, before smoothing, (n, n_features)."""
-        return self._total(self._errors(values, gaps, set(kinds)), kinds)
+    def _scores(self, values: Array, gaps: Array | None) -> Array:
+        """Scores of rows as they rank, (n,)."""
+        errors = self._errors(values, gaps, {*self._kinds, *(["error"] if self._row_scales else [])})
+        scores = smooth(self._total(errors, self._kinds).sum(axis=1), self.smooth_, gaps=gaps)
+        if self._row_scales is None:
+            return scores
+        return self._row_scales.scores(scores, self._normalised(errors, ["error"]), gaps)
 
     def _normalised(self, errors: dict[str, Array], kinds: list[str]) -> Array:
         total = np.zeros((len(errors[kinds[0]]), self.n_features_in_))

@@ -21,25 +21,7 @@ _KINDS = ("window_error", "error")
 
 
 def export_onnx(detector: Detector, path: str | os.PathLike[str]) -> Path:
-    """Write a fitted detector as one ONNX file.
-
-    Parameters
-    ----------
-    detector : Detector
-        Fitted, with the score "window_error" (the default), "error", or both joined by "+".
-    path : str or path-like
-        Ends in .onnx. Appears when it is whole; an existing file is replaced.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        If the detector is not fitted, its score samples the latent, a block has no ONNX form (the feedback decoder, a
-        layer of one's own), or the package onnx is missing.
+    """Write a fitted detector as one ONNX file; see `Detector.export`.
 
     Notes
     -----
@@ -66,8 +48,6 @@ def export_onnx(detector: Detector, path: str | os.PathLike[str]) -> Path:
     strange = [kind for kind in kinds if kind not in _KINDS]
     if strange:
         raise InputError(f"the score {strange[0]!r} has no ONNX form; fit with kind='window_error' or 'error', or both")
-    if detector.settings_["scales"] != "window":
-        raise InputError(f"scales={detector.settings_['scales']!r} has no ONNX form; fit with scales='window'")
     model = build_graph(detector.model_, load_package("onnx"), {KEY: json.dumps(_about(detector, kinds))})
     with atomic_file(file) as temporary:
         temporary.write_bytes(model.SerializeToString())
@@ -84,6 +64,7 @@ def _about(detector: Detector, kinds: list[str]) -> dict[str, Any]:
     # the latent noise of the imputation passes; stored, because TensorFlow's generator is not at hand where this runs
     noise = np.asarray(_noise(detector.model_, 0, passes, settings["seed"]), np.float32)
     line = detector.alarm_line_ if "error" in detector._normalisers else None
+    scales = detector._row_scales
     return {
         "format": ONNX_FORMAT,
         "version": __version__,
@@ -98,6 +79,7 @@ def _about(detector: Detector, kinds: list[str]) -> dict[str, Any]:
         "max_missing": settings["max_missing"],
         "aggregate": settings["aggregate"],
         "kinds": kinds,
+        "row_scales": scales and {str(rows): factor for rows, factor in scales.factors.items()},
         "normalisers": {
             kind: [[one.centre, one.spread] for one in several]
             for kind, several in detector._normalisers.items()

@@ -19,8 +19,8 @@ from vaehelpers.alarms.redraw import Judgement, followed
 from vaehelpers.alarms.selfcheck import SelfCheck, check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
-from vaehelpers.detectors.base import Prepared
 from vaehelpers.detectors.calibration import reach_of, rows_of
+from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.flagged import events
 from vaehelpers.windows import fill_between

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaehelpers.common.progress import Progress
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.base import BaseDetector
 from vaehelpers.detectors.baseline import Baseline, _mean_over_observed, smoothing
+from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.windows import smooth
 
 

@@ -15,8 +15,9 @@ from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.temporary import temporary_folder
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.stream import GapLimit, StreamingDetector, StreamPoint, parse_time
+from vaehelpers.detectors.stream import StreamingDetector, StreamPoint
 from vaehelpers.detectors.stream_alarms import WIDEST, plain_time
+from vaehelpers.detectors.stream_times import GapLimit, parse_time
 from vaehelpers.detectors.vae import Detector
 
 MOST = 50_000
@@ -86,8 +87,7 @@ class RefittingStream:
         self.tell = tell
         self.stream = StreamingDetector(detector, gap_limit=gap_limit)
         least = 20 * detector.timesteps_
-        known = sum(int(detector.calibration_[name]) for name in ("fit_rows", "validation_rows"))
-        known += int(detector.calibration_["rows"]) if detector.calibration_["held_back"] else 0
+        known = int(detector.calibration_["last"]) + 1
         self.every = _rows("every", every, 1)
         self.on = max(least, min(known, MOST)) if on is None else _rows("on", on, least, "20 windows")
         self.steps = steps

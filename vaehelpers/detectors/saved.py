@@ -27,6 +27,7 @@ from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_folder
 from vaehelpers.data.scaling import Scaler
+from vaehelpers.detectors.rows import RowScales
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import DECODERS, DETECTOR_PARAMETERS, check_settings, is_layer, preset_values
 from vaehelpers.thresholds.base import Threshold
@@ -113,7 +114,7 @@ def save(detector: Detector, folder: str | os.PathLike[str], *, force: bool = Fa
                     kind: [dataclasses.asdict(one) for one in several]
                     for kind, several in detector._normalisers.items()
                 },
-                "row_factor": detector._row_factor,
+                "row_scales": detector._row_scales and {str(k): v for k, v in detector._row_scales.factors.items()},
                 "latent": None
                 if detector._latent is None
                 else {"mean": detector._latent.mean.tolist(), "precision": detector._latent.precision.tolist()},
@@ -196,6 +197,7 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
     given = dict(read.mapping("settings"))
     if made == 1 and "score" in given:
         given["kind"] = given.pop("score")
+    given.setdefault("scales", "window")  # what there was before the setting
     if isinstance(given.get("units"), list):
         given["units"] = tuple(given["units"])
     settings = check_settings({**preset_values(given.get("preset")), **given}, DETECTOR_PARAMETERS)
@@ -217,7 +219,8 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
     detector.threshold_ = Threshold.from_dict(read.mapping("threshold"))
     scales = read.reader("normalisers")
     detector._normalisers = {}
-    extra = ["error"] if info.get("alarm_line") else []  # what incidents find their edges by
+    # what incidents find their edges by, and what ranks short anomalies
+    extra = ["error"] if any(info.get(name) for name in ("alarm_line", "row_factor", "row_scales")) else []
     for name in dict.fromkeys([*detector._kinds(), *extra, *(["error"] if "error" in scales.data else [])]):
         several = [Reader(one, f"normalisers, {name}") for one in scales.take(name)]
         if len(several) != n:
@@ -226,7 +229,7 @@ def _from_info(kind: type[Detector], info: dict[str, Any]) -> Detector:
             Normaliser(one.number("centre"), one.number("spread", low=1e-30)) for one in several
         ]
     scales.done()
-    detector._row_factor = read.number("row_factor", low=0.0) if "row_factor" in read.data else 0.0
+    detector._row_scales = _row_scales(read, detector.smooth_)
     detector._latent = None
     latent = read.take("latent")
     if latent is not None:
@@ -293,6 +296,23 @@ def _check_checksum(info: Mapping[str, Any], weights: Path) -> None:
             f"{weights.parent} is damaged or was changed by hand: its checksum differs from detector.json; save the "
             "detector again"
         )
+
+
+def _row_scales(read: Reader, smoothed: int) -> RowScales | None:
+    """The factors of the errors of rows; a single one, of 25 rows, before there were two."""
+    if "row_factor" in read.data:
+        factor = read.number("row_factor", low=0.0)
+        return RowScales({25: factor}, smoothed) if factor else None
+    if not read.data.get("row_scales"):
+        read.left.discard("row_scales")
+        return None
+    held, factors = read.reader("row_scales"), {}
+    for name in list(held.data):
+        if not name.isdecimal() or not 1 <= int(name) <= 10**9:
+            raise InputError(f"row_scales: {name!r} is no number of rows")
+        factors[int(name)] = held.number(name, low=0.0)
+    held.done()
+    return RowScales(factors, smoothed)
 
 
 def load_detector_info(folder: str | os.PathLike[str]) -> dict[str, Any]:

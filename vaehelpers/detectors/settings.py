@@ -59,9 +59,6 @@ _SHOWN = 12  # choices that a message lists
 MANY = 16
 """Variables; with more, dense layers over whole windows cost most of the time and gain nothing: docs/performance.md."""
 
-ROW_SMOOTH = 25
-"""Rows over which the errors of single rows are averaged where they rank as well."""
-
 MANY_BATCH = 32
 """Windows of a training step for so many variables."""
 
@@ -232,6 +229,13 @@ class _Likelihoods(Iterable[str]):
         return iter(LIKELIHOODS if loaded is None else loaded.LIKELIHOODS)
 
 
+ROW_SCALES = Parameter(
+    "scales", "choice", "window+row",
+    "What ranks rows: the error of their windows, or the larger of it and their own. For window errors alone.",
+    choices=("window", "window+row"),
+)  # fmt: skip
+"""Shared by the detectors that rebuild windows."""
+
 VAE = (
     Parameter("latent_dim", "int", 8, "Size of z.", low=1),
     Parameter("units", "sizes", (128, 128), "Units of the layers on either side of z.", low=1),
@@ -249,11 +253,7 @@ VAE = (
     Parameter("learning_rate", "float", 2e-3, "Largest step size of Adam.", low=1e-8, high=1.0),
     Parameter("patience", "int", 10, "Evaluations without progress after which training stops.", low=1),
     Parameter("kind", "kinds", "window_error", "What a score is made of.", choices=SCORES),
-    Parameter(
-        "scales", "choice", "window",
-        f"What ranks rows: the window's error, or the larger of it and the row's own error over {ROW_SMOOTH} rows.",
-        choices=("window", "window+row"),
-    ),
+    ROW_SCALES,
     Parameter("samples", "int", 16, "Draws of z for the scores that sample.", low=1),
     Parameter("aggregate", "choice", "mean", "From windows to points.", choices=AGGREGATIONS),
     Parameter("imputations", "int", 5, "Passes of imputation over missing values while scoring; 0 for none.", low=0),

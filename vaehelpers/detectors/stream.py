@@ -14,7 +14,6 @@ import json
 import math
 import numbers
 import os
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ from vaehelpers.common.errors import InputError
 from vaehelpers.common.files import atomic_file
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series
-from vaehelpers.detectors.base import Prepared
+from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.detectors.saved import plain_settings
 from vaehelpers.detectors.stream_alarms import StreamAlarms, StreamEvent
+from vaehelpers.detectors.stream_times import TIMES, GapLimit, find_gap_limit, how_late, parse_time, plain_limit
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import fill_behind, smooth
@@ -40,19 +40,10 @@ FORMAT = 3
 """Version of the saved state; a newer one is refused."""
 
 
-_YEAR_FIRST = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}(T\d|$)")
-
-
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 _UNUSED = ("threshold", "preset", "mix_variables", "scales")  # settings that no trailing score depends on
-
-
-GapLimit = pd.Timedelta | float | str | None
-
-
-_TIMES = {"none": "no times", "numbers": "numbers", "dates": "dates without a zone", "zoned": "dates with a zone"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +134,7 @@ class StreamingDetector:
         detector.check_fitted()
         self.detector = detector
         self.notes: list[str] = []
-        self.gap_limit = _gap_limit(detector, gap_limit)
+        self.gap_limit = find_gap_limit(detector, gap_limit)
         self.threshold_, self._floor = _threshold(detector, self.gap_limit, calibration, self.notes)
         # the detector's own need not be in every state, unless it moves
         self._own = self.threshold_.sequential or calibration is not None
@@ -209,8 +200,8 @@ class StreamingDetector:
         after_gap = False
         if moment is not None and self._last is not None:
             if moment <= self._last:
-                return StreamPoint(shown, value, math.nan, math.nan, False, _late(moment, self._last))
-            after_gap = self.gap_limit is not None and moment - self._last > _plain_limit(self.gap_limit)
+                return StreamPoint(shown, value, math.nan, math.nan, False, how_late(moment, self._last))
+            after_gap = self.gap_limit is not None and moment - self._last > plain_limit(self.gap_limit)
         if after_gap:
             self._clear()
         window, before = self._moved(values)
@@ -271,13 +262,13 @@ class StreamingDetector:
 
     def _check_times(self, times: str) -> None:
         if self._times is not None and times != self._times:
-            raise InputError(f"the rows before had {_TIMES[self._times]}, this one has {_TIMES[times]}; give all alike")
+            raise InputError(f"the rows before had {TIMES[self._times]}, this one has {TIMES[times]}; give all alike")
         if self._times is None and times != "none" and isinstance(self.gap_limit, (pd.Timedelta, float)):
             dates = isinstance(self.gap_limit, pd.Timedelta)
             if dates == (times == "numbers") and self.gap_limit != math.inf:
                 wanted = "a number" if dates else "a Timedelta or text like '10min'"
                 raise InputError(
-                    f"the times are {_TIMES[times]}, but gaps are told by {self.gap_limit}; give gap_limit as {wanted}"
+                    f"the times are {TIMES[times]}, but gaps are told by {self.gap_limit}; give gap_limit as {wanted}"
                 )
 
     # -- state ----------------------------------------------------------------------------------------------------
@@ -334,7 +325,7 @@ class StreamingDetector:
             stream.notes = [str(note) for note in state["notes"]]
             stream.rows = _whole(state["rows"])
             stream._times, stream._last = state["times"], state["last"]
-            if stream._times is not None and stream._times not in _TIMES:
+            if stream._times is not None and stream._times not in TIMES:
                 raise ValueError(f"times {stream._times!r}")
             has_moment = isinstance(stream._last, (int, float)) and not isinstance(stream._last, bool)
             if has_moment != (stream._times not in (None, "none")):
@@ -396,57 +387,6 @@ class StreamingDetector:
         return cls.from_state(detector, state)
 
 
-def parse_time(time: Any) -> tuple[str, int | float | None]:
-    """Read a time as a stream compares it.
-
-    Parameters
-    ----------
-    time : Timestamp, datetime, numpy.datetime64, str, float, int or None
-        Text is a date: 2024-01-31, 2024-01-31 13:45:00, 2024-01-31T13:45:00.250+01:00, or 31.01.2024 13:45.
-
-    Returns
-    -------
-    kind : {"none", "numbers", "dates", "zoned"}
-    moment : int, float or None
-        Nanoseconds since 1970 for dates, in UTC for those with a zone.
-
-    Raises
-    ------
-    InputError
-        If it is no time, or one that could be read in two ways.
-
-    Examples
-    --------
-    >>> parse_time("1970-01-01 00:00:01")
-    ('dates', 1000000000)
-    >>> parse_time("1970-01-01T01:00:01+01:00"), parse_time(12.5), parse_time(None)
-    (('zoned', 1000000000), ('numbers', 12.5), ('none', None))
-    >>> parse_time("01/02/2024")
-    Traceback (most recent call last):
-    ...
-    vaehelpers.InputError: '01/02/2024' is no time that can be read in one way; write it as 2024-01-31 13:45:00
-    """
-    if time is None:
-        return "none", None
-    if isinstance(time, numbers.Real) and not isinstance(time, bool):
-        if not math.isfinite(time):
-            raise InputError(f"the time is {time}; give each row its time")
-        return "numbers", int(time) if isinstance(time, numbers.Integral) else float(time)
-    day_first = False
-    if isinstance(time, str):
-        text = time.strip()
-        day_first = text[1:2] == "." or text[2:3] == "."
-        if not day_first and not _YEAR_FIRST.match(text):
-            raise InputError(f"{time[:40]!r} is no time that can be read in one way; write it as 2024-01-31 13:45:00")
-    try:
-        stamp = pd.to_datetime(time, dayfirst=True) if day_first else pd.Timestamp(time)
-        if pd.isna(stamp):
-            raise ValueError("missing")
-        return "dates" if stamp.tz is None else "zoned", int(stamp.as_unit("ns").value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{str(time)[:40]!r} is no time ({error}); write it as 2024-01-31 13:45:00") from error
-
-
 def trailing_scores(
     detector: Detector, series: Any, *, gap_limit: GapLimit = None, progress: Progress = quiet
 ) -> NDArray[np.float64]:
@@ -495,11 +435,11 @@ def trailing_scores(
         dates = isinstance(given.times, pd.DatetimeIndex)
         moments = given.times.asi8 if isinstance(given.times, pd.DatetimeIndex) else np.asarray(given.times)
         newer[1:] = moments[1:] > np.maximum.accumulate(moments)[:-1]
-        limit = _gap_limit(detector, gap_limit)
+        limit = find_gap_limit(detector, gap_limit)
         if limit is not None and limit != math.inf:
             if isinstance(limit, pd.Timedelta) != dates:
                 raise InputError(f"the times are {'dates' if dates else 'numbers'}, but gaps are told by {limit}")
-            gaps = np.flatnonzero(np.diff(moments[newer]) > _plain_limit(limit)) + 1
+            gaps = np.flatnonzero(np.diff(moments[newer]) > plain_limit(limit)) + 1
     points = _points(detector, values[newer], gaps, None, progress=progress)
     result[newer] = smooth(points, detector.smooth_, gaps=gaps, trailing=True)
     return result
@@ -550,31 +490,6 @@ def _threshold(detector: Detector, gap_limit: GapLimit, calibration: Any, notes:
             "too little; give calibration, normal rows to draw one on"
         )
     return Threshold.from_dict(rule.to_dict()), detector.smallest_p_
-
-
-def _gap_limit(detector: Detector, given: GapLimit) -> pd.Timedelta | float | None:
-    if given is None:
-        return detector.gap_limit_
-    try:
-        limit = pd.Timedelta(given) if isinstance(given, str) else given
-    except ValueError:
-        raise InputError(f"gap_limit={given!r} is no interval; write it as '10min' or '90s'") from None
-    if isinstance(limit, pd.Timedelta):
-        good = limit > pd.Timedelta(0)
-    else:
-        good = isinstance(limit, numbers.Real) and not isinstance(limit, (bool, np.bool_)) and limit > 0
-        limit = float(limit) if good else limit
-    if not good:
-        raise InputError(f"gap_limit={given!r} must be an interval above 0: a Timedelta, '10min', or a number")
-    return limit
-
-
-def _plain_limit(limit: pd.Timedelta | float) -> int | float:
-    return limit.value if isinstance(limit, pd.Timedelta) else limit
-
-
-def _late(moment: int | float, last: int | float) -> str:
-    return "repeated" if moment == last else "late"
 
 
 def _number(cell: Any, name: str) -> float:

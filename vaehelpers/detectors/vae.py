@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers.alarms import AlarmLine, calibrate
@@ -19,19 +18,13 @@ from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.detectors import saved
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.detectors.base import BaseDetector
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
+from vaehelpers.detectors.fitting import blocks_for_many, training_summary
+from vaehelpers.detectors.prepared import Prepared
+from vaehelpers.detectors.rows import RowScales
 from vaehelpers.detectors.seen import Seen
-from vaehelpers.detectors.settings import (
-    DETECTOR_PARAMETERS,
-    MANY,
-    MANY_BATCH,
-    PRESET,
-    PRESETS,
-    ROW_SMOOTH,
-    VAE,
-    preset_values,
-)
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
 from vaehelpers.detectors.stream_alarms import without_few
 from vaehelpers.model.collapse import collapse_report
 from vaehelpers.model.normalising import LatentDistance, Normaliser, fit_latent_distance
@@ -39,8 +32,6 @@ from vaehelpers.model.scores import SeriesScores, encode_series, score_series
 from vaehelpers.model.training import History, train
 from vaehelpers.thresholds.base import Threshold
 from vaehelpers.windows import gather, smooth
-
-_TAIL = 0.999  # quantile at which the two scales are held equal; 0.99 costs 0.03 VUS-PR on the tuning series
 
 
 class Detector(BaseDetector):
@@ -75,10 +66,11 @@ class Detector(BaseDetector):
         See `vaehelpers.model.train`.
     kind : str, default "window_error"
         One of `vaehelpers.model.SCORES`, or several joined by "+".
-    scales : {"window", "window+row"}, default "window"
-        What ranks rows. "window+row" takes the larger of the score over `smooth` rows and the error of the row itself
-        over 25, scaled so that both have the same 99.9% quantile on the training part: for short anomalies, see
-        docs/tuning.md. Streams have the window's score alone.
+    scales : {"window", "window+row"}, default "window+row"
+        What ranks rows where `kind` is "window_error". "window+row" takes the largest of the window's error over
+        `smooth` rows, the error of the row itself, and that over 25 rows, scaled so that all have the same 99.9%
+        quantile on the training part. So short anomalies count as well; docs/tuning.md says what they gain. Streams
+        have the window's score alone.
     samples : int, default 16
         Latent samples per window for the scores that sample.
     aggregate : {"mean", "median", "max", "last", "centre"}, default "mean"
@@ -174,7 +166,9 @@ class Detector(BaseDetector):
 
     def _fit(self, values: NDArray[Any], given: Series, progress: Progress) -> None:
         settings, n, timesteps = self.settings_, len(values), self.timesteps_
-        self._adapt_to_many(settings)
+        changed, notes = blocks_for_many(settings, self.n_features_in_)
+        settings.update(changed)
+        self.notes_ += notes
         fit_end, val_end = self._split(n)
         self.scaler_ = Scaler().fit(values[:fit_end])
         prepared = self.prepare(values, gaps=given.gaps, times=given.times)
@@ -202,6 +196,7 @@ class Detector(BaseDetector):
             everything = np.union1d(train_starts, self._unsuspicious(starts[starts + timesteps > fit_end]))
             self._note_history(first, self._train(prepared, everything, None, (half, steps), progress))
             self._measure_latent(prepared.scaled, everything)
+            self._measure_rows(prepared, everything)
         self._finish_alarms(prepared, progress)
 
     def update(self, series: Any, *, steps: int | None = None, progress: Progress = quiet) -> Detector:
@@ -278,23 +273,6 @@ class Detector(BaseDetector):
         kept = starts[total[starts + self.timesteps_] == total[starts]]
         return kept if len(kept) >= len(starts) // 2 else starts
 
-    def _adapt_to_many(self, settings: dict[str, Any]) -> None:
-        """For many variables: blocks that mix the variables of a row first, and fewer windows a step."""
-        if self.n_features_in_ <= MANY or not settings["mix_variables"]:
-            return
-        changed: dict[str, Any] = {}
-        if settings["patch"] == 1:
-            changed = {block: "mixed" for block in ("encoder", "decoder") if settings[block] == "dense"}
-        if settings["batch_size"] > MANY_BATCH:
-            changed["batch_size"] = MANY_BATCH
-        settings.update(changed)
-        if changed:
-            said = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-            self.notes_.append(
-                f"{self.n_features_in_} variables are more than {MANY}, so the fit used {said}; mix_variables=False "
-                "leaves them as they were."
-            )
-
     def _train(
         self,
         prepared: Prepared,
@@ -360,30 +338,8 @@ class Detector(BaseDetector):
         return kept
 
     def _note_history(self, first: History, second: History | None = None) -> None:
-        """Keep how the training went; `second` is the part that learned from the held-back rows as well."""
-        self.history_ = first.frame
-        last = second or first
-        self.training_: dict[str, Any] = {
-            "steps": first.steps,
-            "best_step": first.best_step,
-            "stopped": last.stopped,
-            "seconds": first.seconds,
-            "windows_per_second": last.windows_per_second,
-        }
-        if second is not None:
-            rest = second.frame.assign(
-                step=second.frame["step"] + first.steps, seconds=second.frame["seconds"] + first.seconds
-            )
-            self.history_ = pd.concat([first.frame, rest], ignore_index=True)
-            self.training_["steps"] += second.steps
-            self.training_["seconds"] += second.seconds
-            self.training_["refit_step"] = first.steps
-        if last.stopped == "interrupt":
-            kept = "the weights of that moment" if second else f"the best weights so far (step {first.best_step})"
-            self.notes_.append(
-                f"The training was interrupted at step {self.training_['steps']} of {self.settings_['steps']}; "
-                f"{kept} are kept."
-            )
+        self.history_, self.training_, notes = training_summary(first, second, self.settings_["steps"])
+        self.notes_ += notes
 
     def _measure_latent(self, scaled: NDArray[Any], starts: NDArray[Any]) -> None:
         chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(4_096, len(starts))).round().astype(int))]
@@ -405,19 +361,20 @@ class Detector(BaseDetector):
                 one = Normaliser.fit(sample.scores)
                 centre = one.centre / self.n_features_in_
                 self._normalisers[kind] = [Normaliser(centre, one.spread)] * self.n_features_in_
+        self._measure_rows(prepared, train_starts)
 
-        self._row_factor = 0.0
-        if self.settings_["scales"] != "window":
+    def _measure_rows(self, prepared: Prepared, train_starts: NDArray[Any]) -> None:
+        """What the errors of rows are multiplied by, where they rank beside those of windows."""
+        self._row_scales: RowScales | None = None
+        if self.settings_["scales"] == "window+row" and self._kinds() == ["window_error"]:
             known = prepared.at(train_starts)
-            windows, rows = (
-                np.nanquantile(scores, _TAIL)
-                for scores in (super()._scores(known, quiet), self._smoothed_rows(known, quiet).sum(axis=1))
-            )
-            self._row_factor = float(windows / max(rows, 1e-12))
+            rows = self._row_parts(known)
+            self._row_scales = RowScales.fit(super()._scores(known, quiet), rows, self.smooth_, known.gaps)
 
     def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
         super()._finish_alarms(prepared, progress)
         if self._own_part():
+            self._set_trailing_threshold(prepared, prepared.starts, progress)
             self._draw_trailing_line(prepared, None, None, progress)
 
     def _draw_trailing_line(
@@ -447,7 +404,14 @@ class Detector(BaseDetector):
         self, prepared: Prepared, train_starts: NDArray[Any], ends: tuple[int, int], progress: Progress
     ) -> None:
         super()._calibrate(prepared, train_starts, ends, progress)
-        part = prepared.starts[prepared.starts >= ends[1]] if self.calibration_["held_back"] else train_starts
+        held = self.calibration_["held_back"]
+        part = prepared.starts[prepared.starts >= ends[1]] if held else train_starts
+        self._set_trailing_threshold(prepared, part, progress)
+        self.trailing_line_ = None
+        if not self._own_part():
+            self._draw_trailing_line(prepared, ends[1] if held else None, ends[0] if held else None, progress)
+
+    def _set_trailing_threshold(self, prepared: Prepared, part: NDArray[Any], progress: Progress) -> None:
         points = self.points(prepared.at(part), aggregate="trailing", progress=progress)
         scores = smooth(points, self.smooth_, trailing=True, gaps=prepared.gaps)
         if self.settings_["contamination"] and np.isfinite(scores).any():
@@ -457,10 +421,6 @@ class Detector(BaseDetector):
             self.trailing_threshold_ = make_rule(self.settings_).fit(scores)
         except InputError:  # a window's length of rows less than the threshold above had
             self.trailing_threshold_ = None
-        self.trailing_line_ = None
-        if not self._own_part():
-            held = self.calibration_["held_back"]
-            self._draw_trailing_line(prepared, ends[1] if held else None, ends[0] if held else None, progress)
 
     def _kinds(self) -> list[str]:
         return [kind.strip() for kind in self.settings_["kind"].split("+")]
@@ -517,7 +477,9 @@ class Detector(BaseDetector):
 
     def _row_parts(self, prepared: Prepared, **options: Any) -> NDArray[Any]:
         """Errors of the rows themselves, in units of the training part's, (n, n_features)."""
-        parts = np.array(self._run("error", prepared, details=True, **options).contributions)
+        single = self.n_features_in_ == 1
+        found = self._run("error", prepared, details=not single, **options)
+        parts = np.array(found.scores[:, None] if single else found.contributions)
         for column, normaliser in enumerate(self._normalisers["error"]):
             parts[:, column] = normaliser.transform(parts[:, column])
         return parts
@@ -548,28 +510,21 @@ class Detector(BaseDetector):
         """What each variable adds to each row's score, shape (n, n_features)."""
         return self._smoothed_details(prepared, quiet)[0]
 
-    def _smoothed_rows(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
-        """What each variable adds to the errors of single rows, smoothed over a few, (n, n_features)."""
-        parts = self._row_parts(prepared, progress=progress)
-        parts = np.where(np.isnan(parts) & ~np.isnan(parts).all(axis=1, keepdims=True), 0.0, parts)
-        return np.asarray(smooth(parts, min(ROW_SMOOTH, self.smooth_), gaps=prepared.gaps))
-
     def _scores(
         self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
     ) -> NDArray[np.float64]:
         scores = super()._scores(prepared, progress, points)
-        if self.settings_["scales"] == "window":
+        if self._row_scales is None:
             return scores
-        return np.fmax(scores, self._row_factor * self._smoothed_rows(prepared, progress).sum(axis=1))
+        return self._row_scales.scores(scores, self._row_parts(prepared, progress=progress), prepared.gaps)
 
     def _smoothed_details(
         self, prepared: Prepared, progress: Progress
     ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         contributions, bands = super()._smoothed_details(prepared, progress)
-        if self.settings_["scales"] != "window":
-            rows = self._row_factor * self._smoothed_rows(prepared, progress)
-            larger = rows.sum(axis=1) > contributions.sum(axis=1)
-            contributions = np.where(larger[:, None], rows, contributions)
+        if self._row_scales is not None:
+            rows = self._row_parts(prepared, progress=progress)
+            contributions = self._row_scales.contributions(contributions, rows, prepared.gaps)
         return contributions, bands
 
     def _details(

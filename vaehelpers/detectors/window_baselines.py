@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaehelpers.common.errors import InputError
-from vaehelpers.common.progress import Progress
-from vaehelpers.detectors.base import BaseDetector, Prepared
+from vaehelpers.common.progress import Progress, quiet
+from vaehelpers.detectors.base import BaseDetector
 from vaehelpers.detectors.baseline import Baseline, _mean_over_observed
-from vaehelpers.detectors.settings import Parameter
-from vaehelpers.windows import PointAggregator, gather, window_starts
+from vaehelpers.detectors.prepared import Prepared
+from vaehelpers.detectors.rows import RowScales
+from vaehelpers.detectors.settings import ROW_SCALES, Parameter
+from vaehelpers.windows import PointAggregator, gather, smooth, window_starts
 
 MAX_TRAINING_WINDOWS = 20_000
 """More windows than these are drawn at random for fitting; the leading components and centres do not change by it."""
@@ -70,8 +72,9 @@ class WindowedPCA(_Windowed):
 
     A window that is no mixture of the few shapes that the training part is made of leaves an error. The mean square
     error of a whole window counts for each of its rows; a row takes the mean over the windows that hold it. (On the
-    tuning series that beats the error at the row itself: docs/tuning.md.) Values beyond 8 training deviations are cut
-    before they are rebuilt, and held whole against what was rebuilt.
+    tuning series that beats the error at the row itself: docs/tuning.md.) By default the row's own error counts where
+    it is larger, as for `Detector`. Values beyond 8 training deviations are cut before they are rebuilt, and held whole
+    against what was rebuilt.
 
     Parameters
     ----------
@@ -82,6 +85,8 @@ class WindowedPCA(_Windowed):
         Length of a window, in rows. Default: one period of the training part, `windows.dominant_period`.
     smooth : int, default 100
         Rows over which the score is averaged, centred. 1 = not at all.
+    scales : {"window", "window+row"}, default "window+row"
+        As for `Detector`.
     seed : int, default 0
         Draws the training windows where there are more than 20,000.
 
@@ -105,6 +110,7 @@ class WindowedPCA(_Windowed):
             "n_components", "float", 8,
             "Components kept; a number below 1 is the share of variance to keep.", low=1e-6,
         ),
+        ROW_SCALES,
     )  # fmt: skip
 
     def _learn(self, prepared: Prepared, progress: Progress) -> None:
@@ -117,19 +123,56 @@ class WindowedPCA(_Windowed):
             self.pca_ = PCA(kept, svd_solver="full" if kept < 1 else "auto", random_state=self.settings_["seed"]).fit(
                 windows
             )
+        self._row_scales: RowScales | None = None
+        if self.settings_["scales"] == "window+row":
+            rows, points = self._errors(prepared, quiet)
+            scores = smooth(points, self.smooth_, gaps=prepared.gaps)
+            self._row_scales = RowScales.fit(scores, rows, self.smooth_, prepared.gaps)
 
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
+        return self._rebuild(prepared, progress)[1]
+
+    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
+        rows, points = self._rebuild(prepared, progress, of_rows=True)
+        seen = prepared.observed
+        return np.where(seen, rows, np.nan), np.where(seen.any(axis=1), points, np.nan)
+
+    def _scores(
+        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
+        if self._row_scales is None:
+            return super()._scores(prepared, progress, points)
+        rows, points = self._errors(prepared, progress)
+        scores = super()._scores(prepared, progress, points)
+        return self._row_scales.scores(scores, rows, prepared.gaps)
+
+    def _smoothed_details(
+        self, prepared: Prepared, progress: Progress
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        contributions, bands = super()._smoothed_details(prepared, progress)
+        if self._row_scales is not None:
+            rows = self._errors(prepared, progress)[0]
+            contributions = self._row_scales.contributions(contributions, rows, prepared.gaps)
+        return contributions, bands
+
+    def _rebuild(
+        self, prepared: Prepared, progress: Progress, *, of_rows: bool = False
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Squared errors of rows over the number of variables, (n, n_features) or empty, and of windows, (n,)."""
         points = PointAggregator(len(prepared), self.timesteps_, "mean")
+        rows = PointAggregator(len(prepared), self.timesteps_, "mean")
+        features = prepared.whole.shape[1]
         basis = self.pca_.components_.astype(np.float32)
         centre = self.pca_.mean_.astype(np.float32)
         for starts, windows in self._batches(prepared, progress):
             shown = np.clip(windows, -_CLIP, _CLIP) - centre
             error = windows - centre - (shown @ basis.T) @ basis
-            whole = _mean_over_observed(
-                error**2, gather(prepared.observed, starts, self.timesteps_).reshape(error.shape)
-            )
+            error **= 2
+            whole = _mean_over_observed(error, gather(prepared.observed, starts, self.timesteps_).reshape(error.shape))
             points.add(starts, np.broadcast_to(whole[:, None], (len(starts), self.timesteps_)))
-        return points.result()
+            if of_rows:
+                rows.add(starts, error.reshape(len(starts), self.timesteps_, features) / features)
+        return rows.result() if of_rows else np.empty((0, features)), points.result()
 
 
 class KMeansDistance(_Windowed):

@@ -21,7 +21,7 @@ from vaehelpers.common.progress import Progress
 from vaehelpers.data.series import Series
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 CONTEXT, NEW_SCORES = "context.parquet", "new_scores.csv"

@@ -22,7 +22,7 @@ from vaehelpers.report.text import _number, _percent
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 MONTH = pd.Timedelta(days=365.25 / 12)
@@ -154,7 +154,7 @@ def unit_of(data: Series) -> tuple[str, float]:
     >>> unit_of(Series([1.0, 2.0]))
     ('10,000 rows', 10000.0)
     """
-    step = data.step
+    step = data.pace
     if isinstance(step, pd.Timedelta) and step > pd.Timedelta(0):
         return "month", MONTH / step
     return "10,000 rows", 10_000.0
@@ -205,7 +205,8 @@ def _by_rows(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]], mi
         return "no promise", f"The rule {rule.name} promises no rate of false alarms."
     rows = int(np.isfinite(np.asarray(detector.calibration_scores_, float)).sum())
     if not detector.calibration_["held_back"]:
-        return "no promise", f"The series is short: the line was set on the {rows:,} rows that the model learned from."
+        why = "is its own training part" if detector.settings_["contamination"] else "is short"
+        return "no promise", f"The series {why}: the line was set on the {rows:,} rows that the model learned from."
     if missed:
         return "doubtful", missed[0].upper() + missed[1:] + "."
     independent = max(1, round(_index(detector) * rows))
@@ -292,7 +293,10 @@ def severity_words(event: Mapping[str, Any], seen: AlarmView) -> str:
     less = "less than " if beyond else ""
     if shown < 0.95:
         return f"{less}{_number(1 / shown, 2)} times {seen.each} by chance"
-    span = f"{_number(shown, 2)} months" if seen.unit == "month" else f"{_number(10_000 * shown, 2)} rows"
+    span = f"{_number(10_000 * shown, 2)} rows"
+    if seen.unit == "month":
+        months = _number(shown, 2)
+        span = f"{months} {'month' if months == '1' else 'months'}"
     return f"{less}once in {span} by chance"
 
 

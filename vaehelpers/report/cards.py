@@ -15,7 +15,7 @@ from vaehelpers.report.methods import shares_of
 from vaehelpers.report.text import _and, _count, _number, _span, _unit
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +108,8 @@ def _label(labelled: pd.DataFrame, first: int, last: int) -> str:
 
 def _duration(data: Series, first: int, last: int) -> str:
     step = data.step
-    if isinstance(step, pd.Timedelta):
-        return format_step((last - first + 1) * step)
+    if isinstance(step, pd.Timedelta) and data.times is not None:
+        return format_step(data.times[last] - data.times[first] + step)
     return _count(last - first + 1, "row")
 
 

@@ -29,9 +29,9 @@ class Comparison:
         end, ended if both have it and it is over, gone if only the older report has it though the newer one covers
         its time.
     line : tuple of float
-        Threshold of the older and of the newer report.
+        The line that events are found by, of the older and of the newer report.
     flagged : tuple of float
-        Share of rows above the line, older and newer.
+        Share of rows in events, older and newer.
     drift : float or None
         Median score of the rows that only the newer report has, over that of the older report's rows; None where the
         two were not scored by the same detector settings, or there are no new rows.
@@ -64,7 +64,7 @@ class Comparison:
             if abs(moved) > 5e-4
             else f"The line stayed at {_number(new)}."
         )
-        parts.append(f"Rows above it: {_percent(self.flagged[0])} before, {_percent(self.flagged[1])} now.")
+        parts.append(f"Rows in events: {_percent(self.flagged[0])} before, {_percent(self.flagged[1])} now.")
         if self.drift is not None:
             word = "as before" if 0.77 < self.drift < 1.3 else "the series has drifted; fit the detector again"
             parts.append(f"Scores of the new rows are {_number(self.drift, 2)} times those of the old ones: {word}.")
@@ -101,7 +101,7 @@ def compare_reports(old: str | os.PathLike[str], new: str | os.PathLike[str]) ->
     Raises
     ------
     InputError
-        If a folder is no report, or the two have different variables.
+        If a folder is no report, the two have different variables, or their values differ at the times that both have.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def compare_reports(old: str | os.PathLike[str], new: str | os.PathLike[str]) ->
         )
     if before.times != after.times:
         raise InputError("one report has times and the other row numbers; compare reports on the same series")
-    notes = []
+    notes = _other_series(before, after)
     same = before.settings == after.settings
     if not same:
         changed = sorted(
@@ -134,6 +134,24 @@ def compare_reports(old: str | os.PathLike[str], new: str | os.PathLike[str]) ->
         drift = float(np.nanmedian(later) / np.nanmedian(before.scores))
     table = pd.DataFrame(_matched(before, after), columns=["change", "start", "end", "score", "kind"])
     return Comparison(table, (before.line, after.line), (before.flagged, after.flagged), drift, tuple(notes))
+
+
+def _other_series(before: _Folder, after: _Folder) -> list[str]:
+    """Refuse reports on another series, and note what looks like one."""
+    shared, old, new = np.intersect1d(before.at.to_numpy(), after.at.to_numpy(), return_indices=True)
+    if len(shared):
+        differ = ~np.isclose(before.values[old], after.values[new], rtol=1e-5, atol=0.0, equal_nan=True).all(axis=1)
+        if differ.mean() > 0.5:
+            raise InputError(
+                f"the reports share {len(shared):,} times, and their values differ at {int(differ.sum()):,} of them; "
+                "compare reports on the same series"
+            )
+    notes = []
+    if before.name != after.name and not len(shared):
+        notes.append(f"The reports are on {before.name} and {after.name}, and share no time: is it the same series?")
+    if after.at.max() < before.at.max():
+        notes.append("The report given first goes on longer than the second: the older one comes first")
+    return notes
 
 
 def _matched(before: _Folder, after: _Folder) -> list[list[Any]]:
@@ -165,10 +183,13 @@ class _Folder:
         try:
             numbers = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
             self.columns = [str(name) for name in numbers["series"]["columns"]]
-            self.line = float(numbers["threshold"]["value"])
+            self.name = str(numbers["series"].get("name"))
+            seen = numbers.get("alarms") or {}
+            self.line = float(seen["line"] if seen.get("line") is not None else numbers["threshold"]["value"])
             self.settings = {key: numbers["training"].get(key) for key in ("timesteps", "smooth")}
             self.settings |= {"model": numbers.get("model"), "threshold rule": numbers["threshold"]["rule"]}
-            scores = pd.read_csv(place / "scores.csv", usecols=["time", "score", "flag"])
+            scores = pd.read_csv(place / "scores.csv", usecols=["time", *self.columns, "score", "flag"])
+            self.values = scores[list(self.columns)].to_numpy(float)
             self.events = pd.read_csv(place / "events.csv")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder} holds a report that cannot be read ({error}); make it again") from error

@@ -22,7 +22,7 @@ from vaehelpers.report.text import escape_markdown, markdown_table
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 MOST_IN_SUMMARY = 10  # events that summary.md lists
@@ -240,6 +240,7 @@ class Report:
             "status": self.alarms.status,
             "reason": self.alarms.reason,
             "expected": self.alarms.expected,
+            "line": None if self.alarms.ranked else self.alarms.threshold,
         }
         return numbers | {
             "model": self.name,

@@ -18,7 +18,7 @@ from vaehelpers.report.text import MAX_ROWS, _and, _count, _moment, _number, _pe
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 

@@ -22,7 +22,7 @@ from vaehelpers.report.methods import Method, _usable, evaluation_table, promise
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 

@@ -11,7 +11,7 @@ from vaehelpers import metrics
 from vaehelpers.data.series import Series
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
 
 
 def labelled_events(data: Series) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from vaehelpers.thresholds.base import THRESHOLDS, Threshold, make_threshold
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index, realised_rate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 
@@ -105,7 +105,8 @@ def compare_methods(
     shared = ("threshold", "false_alarm_rate", "false_alarms", "contamination", "hold_back", "refit", "max_missing")
     same = {name: detector.settings_[name] for name in shared}
     for name in baselines:
-        baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_, **same)
+        own = {"scales": detector.settings_["scales"]} if name == "pca" else {}
+        baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_, **same, **own)
         said = baseline.fit(data.train).explain(data)
         methods.append(Method(BASELINE_NAMES.get(name, name), said.scores, said.flags, said.events))
     return methods

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from vaehelpers.data.series import Series, format_step
+from vaehelpers.detectors.rows import ROW_SMOOTHS
 from vaehelpers.report.alarms_view import AlarmView
 from vaehelpers.report.cards import event_cards
 from vaehelpers.report.figures import MAX_VARIABLES, _overlaps
@@ -37,7 +38,7 @@ from vaehelpers.report.text import (
 from vaehelpers.thresholds.dependence import RealisedRate
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 
@@ -67,8 +68,12 @@ def describe_status(data: Series, found: Explanation, alarms: AlarmView) -> str:
 
 def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table: pd.DataFrame | None = None) -> str:
     """What was found, in a few sentences: the top of the report."""
-    parts = [alarms.expectation]
-    if len(found.events):
+    parts = [alarms.expectation, _by_chance(data, found, alarms)]
+    if alarms.ranked and len(found.events):
+        (worst,) = event_cards(data, found, alarms, most=1)
+        by = f" in {escape_markdown(worst.variable)}" if data.n_features > 1 else ""
+        parts.insert(0, f"The most unusual stretch is {worst.when}: {escape_markdown(worst.kind)}{by}.")
+    elif len(found.events):
         (worst,) = event_cards(data, found, alarms, most=1)
         where = "above the line" if alarms.points is None else "in events"
         by = f" in {escape_markdown(worst.variable)}" if data.n_features > 1 else ""
@@ -82,10 +87,21 @@ def describe_summary(data: Series, found: Explanation, alarms: AlarmView, table:
             f"The line is at {_number(alarms.threshold)}; the highest score is "
             f"{_number(float(np.nanmax(alarms.score(found))))}."
         )
-    lines = [describe_status(data, found, alarms), " ".join(parts)]
+    lines = [describe_status(data, found, alarms), " ".join(filter(None, parts))]
     if table is not None and len(table):
         lines.append(_verdict(table))
     return "\n\n".join(lines)
+
+
+def _by_chance(data: Series, found: Explanation, alarms: AlarmView) -> str:
+    """How many false alarms the promise allows in this series, beside the events that were found."""
+    if alarms.points is None or alarms.expected is None or alarms.missed:
+        return ""
+    allowed = alarms.expected * data.n / alarms.rows
+    if allowed < 0.5 or not len(found.events):
+        return ""
+    events = _count(len(found.events), "event")
+    return f"Over this whole series that allows {_number(allowed, 2)} by chance alone; {events} found."
 
 
 def _variables(data: Series) -> str:
@@ -193,6 +209,13 @@ def describe_windows(data: Series, detector: Detector, found: Explanation) -> st
         )
         if "refit_step" in detector.training_:
             lines[-1] += " Then the training went on with all of them; the threshold stayed."
+    elif detector.settings_["contamination"]:
+        lines.append(
+            f"The series is its own training part: of its {_count(part, 'row')} the first {used['fit_rows']:,} trained "
+            f"the weights, the next {used['validation_rows']:,} decided when to stop, then the training went on with "
+            "all of them. Both lines, that of the alarms and the threshold of single rows, were set at the end on all "
+            "rows but those that looked anomalous themselves."
+        )
     else:
         lines.append(
             "The series is too short to hold rows back: the threshold is calibrated on rows that were trained on, and "
@@ -264,6 +287,12 @@ def describe_score(data: Series, detector: Detector, alarms: AlarmView) -> str:
             "The score of a row is the mean squared error of whole windows: of those that contain it, averaged over "
             f"{around} around it; 1 is a usual row of the training part."
         )
+        if settings["scales"] == "window+row":
+            what += (
+                f" The row's own squared error, and that averaged over {max(ROW_SMOOTHS)} rows, count where they are "
+                "larger, so that short anomalies do not drown; they are scaled to have the same highest values (99.9 % "
+                "quantile) in the training part."
+            )
     elif settings["kind"] == "error":
         what = (
             "The score of a row is its squared reconstruction error, averaged over the windows that contain it and "
@@ -348,8 +377,15 @@ def describe_calibration(
     rows, independent = independent_rows(detector)
     if detector.calibration_["held_back"]:
         head = f"The threshold was set on {_count(rows, 'row')} that no weight had been trained on by then"
+    elif detector.settings_["contamination"]:
+        head = f"The series is its own training part: the threshold was set on {_count(rows, 'row')} of it"
     else:
         head = f"The series is short: the threshold was set on {_count(rows, 'row')} that the model trained on"
+    if alarms.points is not None:
+        head = (
+            "This is about the threshold of single rows, which gives p-values. Events are found by the alarm line; the "
+            f"first screen has its promise. {head}"
+        )
     if rule.promised_rate is None:
         parts = [f"{head}. The rule *{rule.name}* promises no rate of false alarms."]
     else:

@@ -26,7 +26,7 @@ from vaehelpers.report.methods import shares_of
 from vaehelpers.report.text import _moment
 
 if TYPE_CHECKING:
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.detectors.vae import Detector
 
 MISSING = 65_535  # the packed number for NaN; the others go from 0 to 65,534

@@ -15,7 +15,7 @@ from vaehelpers.report.alarms_view import severity_order
 
 if TYPE_CHECKING:
     from vaehelpers.data.series import Series
-    from vaehelpers.detectors.base import Explanation
+    from vaehelpers.detectors.prepared import Explanation
     from vaehelpers.report.cards import Card
     from vaehelpers.report.document import Report
 

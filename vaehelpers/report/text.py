@@ -76,7 +76,7 @@ def _span(data: Series, first: int, last: int) -> str:
 
 def _length(data: Series, rows: int) -> str:
     """So many rows as time where the sampling is known: "100 rows (8 h 20 min)"."""
-    step = data.step
+    step = data.pace
     if isinstance(step, pd.Timedelta):
         return f"{_count(rows, 'row')} ({format_step(rows * step)})"
     return _count(rows, "row")
