@@ -509,11 +509,9 @@ def test_watch_answers_at_once_and_goes_on_after_a_signal(detector, capsys, numb
     child.send_signal(number)
     output, errors = child.communicate(timeout=60)
     assert (child.returncode, output, errors) == (status, "", "")
-    # the feed goes on without a header, and repeats three rows
+    # the feed goes on without a header, and repeats three rows, which are left out
     more, _ = watched(capsys, "".join(rows[27:]), detector, "--state", "state.json", "--quiet")
-    assert [row["note"] for row in more[:3]] == ["late", "late", "repeated"]
-    assert [row["row"] for row in more] == list(range(31, 54))
-    assert [row | {"row": 0} for row in seen + more[3:]] == [row | {"row": 0} for row in whole]
+    assert seen + more == whole
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -182,7 +183,7 @@ def _pick(data: Series, columns: Sequence[str], *, named: bool = False) -> Serie
             ("value",) if len(columns) == 1 else tuple(f"value_{i}" for i in range(len(columns)))
         )
         if not named and not plain:
-            values = " ".join(f"--value {name}" for name in data.columns)
+            values = " ".join(f"--value {shlex.quote(name)}" for name in data.columns)
             raise InputError(f"the series has {found}; {known}; rename the columns, or name those to take: {values}")
         note = f"{found} is read as {', '.join(columns)}"
         return dataclasses.replace(data, columns=tuple(columns), notes=(*data.notes, note))

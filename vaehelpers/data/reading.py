@@ -380,13 +380,14 @@ def _check_named(table: Table, time: str | None, wanted: list[str] | None, label
         raise InputError("no value column is named; name one, or leave values out for all columns of numbers")
     named = [column for column in (time, label, *(wanted or ())) if column is not None]
     for column in named:
-        _require(table.frame, column, table.source)
+        found_by_itself = column in (time, *(wanted or ())) and column != label
+        _require(table.frame, column, table.source, "; leave it out, and it is looked for" if found_by_itself else "")
     for column in named:
         if named.count(column) > 1:
             raise InputError(f"column {column!r} is named for two purposes; name it once")
 
 
-def _require(frame: pd.DataFrame, column: str, source: Source) -> None:
+def _require(frame: pd.DataFrame, column: str, source: Source, way_out: str = "") -> None:
     if column in frame.columns:
         return
     names = [str(c) for c in frame.columns]
@@ -394,7 +395,7 @@ def _require(frame: pd.DataFrame, column: str, source: Source) -> None:
     close = difflib.get_close_matches(column.lower(), list(by_lower), n=1)
     hint = f"; did you mean {by_lower[close[0]]!r}?" if close else ""
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
-    raise InputError(f"{source.label} has no column {column!r}; it has: {shown}{hint}")
+    raise InputError(f"{source.label} has no column {column!r}; it has: {shown}{hint or way_out}")
 
 
 # Labels and values

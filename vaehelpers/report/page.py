@@ -97,16 +97,21 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         expected = f"{_number(12 * alarms.expected, 2)} a year"
     else:
         expected = f"{_number(alarms.expected, 2)} {alarms.each}"
-    facts = [("events", f"{len(found.events):,}")]
+    facts = [("stretches listed" if alarms.ranked else "events", f"{len(found.events):,}")]
     if report.table is not None:
         ours = report.table.iloc[0]
         facts += [
             ("labelled anomalies found", f"{int(ours['found'])} of {int(ours['labelled'])}"),
-            ("events that are right", f"{int(ours['right'])} of {int(ours['alarms'])}"),
+            (
+                f"{'stretches' if alarms.ranked else 'events'} that are right",
+                f"{int(ours['right'])} of {int(ours['alarms'])}",
+            ),
         ]
+    facts.append(("false alarms to expect", expected))
+    if not alarms.ranked:
+        where = "rows above the line" if alarms.points is None else "rows in events"
+        facts.append((where, _percent(float(found.flags.mean()))))
     facts += [
-        ("false alarms to expect", expected),
-        ("rows above the line" if alarms.points is None else "rows in events", _percent(float(found.flags.mean()))),
         ("rows", f"{data.n:,}"),
         ("model", report.name),
     ]

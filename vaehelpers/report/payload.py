@@ -120,6 +120,8 @@ def page_payload(
     """
     packer = Packer()
     shown = _shown_variables(data, found)
+    if cards and cards[0].column in shown:  # the chart opens on the variable of the worst event
+        shown = [cards[0].column, *(column for column in shown if column != cards[0].column)]
     bucket = 1 if data.n * len(shown) <= VALUES else math.ceil(2 * data.n * len(shown) / VALUES)
     variables = []
     for column in shown:
@@ -145,6 +147,7 @@ def page_payload(
         "rows": data.n,
         "flagged": int(found.flags.sum()),
         "several": data.n_features > 1,
+        "of": data.n_features,
         "variables": variables,
         "bucket": bucket,
         "score": packer.add(drawn),
