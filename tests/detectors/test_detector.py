@@ -117,6 +117,12 @@ def test_fit_on_a_contaminated_part():
     detector = Detector(**QUICK, contamination=0.05).fit(series)
     assert any("set aside" in note for note in detector.notes_)
     assert detector.predict(series)[500:530].mean() > 0.8
+    # its own training part: the threshold knows all rows but the odd ones, as the finished model scores them
+    assert detector.calibration_["rows"] == 3_000 and not detector.calibration_["held_back"]
+    p_values = detector.p_values(detector.decision_function(series))
+    assert (p_values[500:530] < 0.01).mean() > 0.8
+    assert (np.delete(p_values, np.r_[450:580]) < 0.001).mean() < 0.01
+    assert sum("looked anomalous themselves" in note for note in detector.notes_) <= 2
 
 
 @pytest.mark.slow

@@ -146,6 +146,32 @@ def test_the_check_of_the_judged_rows_comes_before_the_line():
     assert seen.score(judged).max() == 5.0
 
 
+def test_the_first_screen_says_how_many_events_chance_may_bring():
+    data, found = make_case(n=4_000, up=(200, 220, 3.0))
+    detector = make_detector()
+    detector.alarm_line_ = make_line(alarms=2.0)
+    judged = types.SimpleNamespace(**vars(found) | {"point_scores": np.linspace(0.0, 5.0, data.n)})
+    said = narrative._by_chance(data, judged, alarms_view.view(data, detector, judged))
+    assert said == "Over this whole series that allows 11 by chance alone; 1 event found."  # 2 * 4,000 / 730.5
+    detector.alarm_line_ = make_line(alarms=0.01)
+    assert narrative._by_chance(data, judged, alarms_view.view(data, detector, judged)) == ""
+
+
+def test_the_threshold_of_single_rows_is_told_apart_from_the_alarm_line():
+    data, found = make_case(up=(200, 220, 3.0))
+    detector = make_detector(contamination=0.05)
+    detector.calibration_["held_back"] = False
+    detector.alarm_line_ = make_line()
+    judged = types.SimpleNamespace(**vars(found) | {"point_scores": np.linspace(0.0, 5.0, data.n)})
+    seen = alarms_view.view(data, detector, judged)
+    rates = rates_of(detector, "calibration rows, cross-checked", 0.04)
+    said = narrative.describe_calibration(data, detector, judged, rates, seen)
+    assert "This is about the threshold of single rows" in said and "its own training part" in said
+    assert "40 times what was promised" in said and "p-values of this series are not rates" in said
+    kept = rates_of(detector, "calibration rows, cross-checked", 0.001)
+    assert "are not rates" not in narrative.describe_calibration(data, detector, judged, kept, seen)
+
+
 def test_an_alarm_line_answers_for_itself():
     data, found = make_case(up=(200, 220, 3.0))
     detector = make_detector()

@@ -397,6 +397,8 @@ def describe_calibration(
             "seen, by the shape of the tail."
         )
     lines = [_kept(source, own_rate(detector, measured), promise) for source, measured in rates.items()]
+    if alarms.points is not None and any(own_rate(detector, measured).low > promise for measured in rates.values()):
+        lines.append("So p-values of this series are not rates. The alarm line does not use them.")
     near = _near_labels(data, detector, found)
     if near:
         lines.append(near)
