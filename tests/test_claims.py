@@ -168,6 +168,16 @@ def test_lstm_or_dense_follows_from_the_rows():
         assert table in text
 
 
+@pytest.mark.parametrize("path", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_that_recurrence_does_not_pay_is_in_the_tables(path):
+    rows = {name: pd.read_csv(ROOT / f"docs/results/tuning-{name}/bench.csv") for name in ("lstm", "fast")}
+    ours = {name: part[part["method"] == method] for (name, part), method in zip(rows.items(), ("vae-lstm", "vae"))}
+    scores = [part.groupby("file")["vus_pr"].mean().mean() for part in ours.values()]
+    times = ours["lstm"]["fit_seconds"].mean() / ours["fast"]["fit_seconds"].mean()
+    assert re.search("VUS-PR {:.3f} (and|against)\\s{:.3f}".format(*scores), text_of(ROOT / path))
+    assert 3.4 < times < 4.0 and "nearly four times" in text_of(ROOT / path)
+
+
 # -- speed ---------------------------------------------------------------------------------------------------------
 
 
