@@ -14,6 +14,10 @@ VUS-PR over all rows, with the buffer that `vaehelpers bench` gives to the serie
 - **window, 25 or 1**: the row's error without smoothing counts as well, scaled alike; `Detector(scales="window+row")`,
   the default.
 
+``--folder FOLDER`` ranks a folder of TSB-AD-format files instead, by the VAE and by every combination that was tried
+for the default: ``25, 1: 99.9 %`` is the larger of the window and of the row over 25 and 1 rows, held equal at that
+quantile.
+
 Windowed PCA with 8 components gets all four as well. The interval draws the series anew (kind and seed together) 2,000
 times.
 """
@@ -49,16 +53,16 @@ def four(row: Floats, window: Floats) -> dict[str, Floats]:
     return dict(zip(SCORES, every))
 
 
-def errors_of(method: str, series: Floats, seed: int) -> Callable[[Floats], tuple[Floats, Floats]]:
+def errors_of(method: str, series: Floats, seed: int, train: int = TRAIN) -> Callable[[Floats], tuple[Floats, Floats]]:
     """Fit on the first rows, and return what makes errors of rows and of windows from a series of the same kind."""
     from vaehelpers.common import quiet
     from vaehelpers.detectors import Detector
     from vaehelpers.windows import dominant_period
 
     if method == "pca":
-        period = int(np.clip(dominant_period(series[:TRAIN]) or 100, 32, 400))
-        return lambda values: windowed_pca(series[:TRAIN], values, timesteps=period, components=8)
-    detector = Detector("fast", seed=seed).fit(series[:TRAIN])
+        period = int(np.clip(dominant_period(series[:train]) or 100, 32, 400))
+        return lambda values: windowed_pca(series[:train], values, timesteps=period, components=8)
+    detector = Detector("fast", seed=seed).fit(series[:train])
 
     def errors(values: Floats) -> tuple[Floats, Floats]:
         rows, windows = detector._errors(detector.prepare(values[:, None]), quiet)
@@ -91,6 +95,47 @@ def measure(seeds: int, notify: Callable[[str], None]) -> list[dict[str, str | i
     return found
 
 
+TRIED = [((), 0.999), ((25,), 0.99), ((25,), 0.995)]
+TRIED += [(rows, 0.999) for rows in ((5,), (10,), (25,), (25, 5), (25, 1), (100, 25, 1))]
+"""Rows that the row's error is averaged over, and the quantile at which all are held equal."""
+
+
+def larger(row: Floats, window: Floats, train: int, rows: tuple[int, ...], share: float) -> Floats:
+    """The larger of the window's error and of the row's, as one combination of `TRIED` says."""
+    from vaehelpers.windows import smooth
+
+    result = scores = np.asarray(smooth(window, SMOOTH))
+    for width in rows:
+        one = np.asarray(smooth(row, width))
+        levels = [np.nanquantile(part[:train], share) for part in (scores, one)]
+        result = np.fmax(result, one * levels[0] / max(levels[1], 1e-12))
+    return result
+
+
+def folder_table(folder: Path, seeds: int, notify: Callable[[str], None]) -> str:
+    """Mean VUS-PR of the row alone and of every combination, over the files of a folder and the seeds."""
+    from vaehelpers.data import read_tsb_ad
+    from vaehelpers.metrics import sliding_window_of, vus_pr
+    from vaehelpers.windows import smooth
+
+    found: dict[str, list[float]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        series = read_tsb_ad(path)
+        values, train = np.asarray(series.values, float)[:, 0], int(series.train_rows or len(series.values))
+        for seed in range(seeds):
+            row, window = errors_of("vae", values, seed, train)(values)
+            scores = {"row, 25": np.asarray(smooth(row, 25))}
+            for rows, share in TRIED:
+                name = f"{', '.join(map(str, rows))}: {100 * share:g} %" if rows else "window"
+                scores[name] = larger(row, window, train, rows, share)
+            buffer = sliding_window_of(values)
+            for name, score in scores.items():
+                found.setdefault(name, []).append(float(vus_pr(series.labels, score, buffer)))
+            notify(f"{path.name}, seed {seed}: {found['window'][-1]:.2f}")
+    means = [f"| {name} | {np.mean(one):.3f} |" for name, one in found.items()]
+    return "\n".join(["| what ranks | mean VUS-PR |", "| --- | ---: |", *means])
+
+
 def table(found: list[dict[str, str | int | float]]) -> str:
     """Mean VUS-PR of each score, and its difference to the window's error with an interval over series."""
     rng = np.random.default_rng(0)
@@ -119,14 +164,19 @@ def table(found: list[dict[str, str | int | float]]) -> str:
 @click.option("--seeds", default=2, show_default=True, help="Series, faults and weights are drawn so many times.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the table to this file.")
 @click.option("--csv", "each", type=click.Path(path_type=Path), help="Write every series to this file.")
-def main(seeds: int, out: Path | None, each: Path | None) -> None:
+@click.option("--folder", type=click.Path(exists=True, path_type=Path), help="Rank its files by all that was tried.")
+def main(seeds: int, out: Path | None, each: Path | None, folder: Path | None) -> None:
     """Rank short and long anomalies by the error of windows, of rows, and by the larger of both."""
-    found = measure(seeds, lambda line: click.echo(line, err=True))
-    text = table(found)
+
+    def notify(line: str) -> None:
+        click.echo(line, err=True)
+
+    found = [] if folder else measure(seeds, notify)
+    text = folder_table(folder, seeds, notify) if folder else table(found)
     click.echo(text)
     if out:
         out.write_text(text + "\n", encoding="utf-8")
-    if each:
+    if each and found:
         with each.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(found[0]))
             writer.writeheader()

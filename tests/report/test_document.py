@@ -152,7 +152,7 @@ def test_the_first_screen_says_how_many_events_chance_may_bring():
     detector.alarm_line_ = make_line(alarms=2.0)
     judged = types.SimpleNamespace(**vars(found) | {"point_scores": np.linspace(0.0, 5.0, data.n)})
     said = narrative._by_chance(data, judged, alarms_view.view(data, detector, judged))
-    assert said == "Over this whole series that allows 11 by chance alone; 1 event found."  # 2 * 4,000 / 730.5
+    assert said == "Over this whole series that allows about 11 by chance alone; 1 event found."  # 2 * 4,000 / 730.5
     detector.alarm_line_ = make_line(alarms=0.01)
     assert narrative._by_chance(data, judged, alarms_view.view(data, detector, judged)) == ""
 

@@ -330,6 +330,9 @@ def test_settings_survive_being_written(settings):
 def test_settings_hold_tuples_and_run_nothing():
     assert parameters.parse_settings("units=(32, 16), decoder=state") == {"units": (32, 16), "decoder": "state"}
     assert parameters.parse_settings("decoder=__import__('os').getcwd()") == {"decoder": "__import__('os').getcwd()"}
+    deep = "[" * 900 + "]" * 900
+    for odd in ("{{}}", "{[0]}", "{{1}:2}", deep):  # literals that Python cannot build: words, and no traceback
+        assert parameters.parse_settings(f"decoder={odd}") == {"decoder": odd}
     with pytest.raises(InputError, match="NAME=VALUE"):
         parameters.parse_settings("units")
 

@@ -166,12 +166,12 @@ def lead_in(
     InputError
         If the file cannot be read, or its columns do not fit the detector.
     """
-    from vaehelpers.alarms.calibration import SCALES
     from vaehelpers.commands.options import _pick
     from vaehelpers.data.opening import open_series
+    from vaehelpers.detectors.stream_alarms import WIDEST
 
     series = _pick(open_series(source, time=time, value=tuple(value), allow_constant=True), columns, named=bool(value))
-    needed = detector.timesteps_ + detector.smooth_ + max(width for _, width in SCALES)
+    needed = detector.timesteps_ + detector.smooth_ + WIDEST
     part = series.slice(max(0, series.n - needed), series.n)
     for row in range(part.n):
         stream.update(part.values[row], None if part.times is None else part.times[row])

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.precision import narrow
-from vaehelpers.detectors.rows import RowScales
+from vaehelpers.detectors.rows import RowScales, without_missing
 from vaehelpers.windows import PointAggregator, fill_between, smooth, window_starts
 
 ONNX_FORMAT = 1
@@ -239,10 +239,7 @@ class OnnxScorer:
         return total
 
     def _total(self, errors: dict[str, Array], kinds: list[str]) -> Array:
-        total = self._normalised(errors, kinds)
-        # a missing value adds nothing, a row without any value has no score
-        nothing = np.isnan(total)
-        return np.where(nothing & ~nothing.all(axis=1, keepdims=True), 0.0, total)
+        return without_missing(self._normalised(errors, kinds))
 
     def _errors(self, values: Array, gaps: Array | None, kinds: set[str]) -> dict[str, Array]:
         """Errors of rows (n, n_features) of each kind, as the windows over them see them."""

@@ -61,10 +61,15 @@ class RowScales:
         return windows
 
     def _scaled(self, rows: NDArray[Any], gaps: NDArray[np.int64] | None) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        # a missing value adds nothing, a row without any value has no score
-        rows = np.where(np.isnan(rows) & ~np.isnan(rows).all(axis=1, keepdims=True), 0.0, rows)
+        rows = without_missing(rows)
         for width, factor in self.factors.items():
             yield width, factor * smooth(rows, min(width, self.smooth), gaps=gaps)
+
+
+def without_missing(parts: NDArray[Any]) -> NDArray[Any]:
+    """What variables add to rows, (n, n_features): a missing value adds nothing, a row without any has no score."""
+    nothing = np.isnan(parts)
+    return np.where(nothing & ~nothing.all(axis=1, keepdims=True), 0.0, parts)
 
 
 def _tail(scores: NDArray[Any]) -> float:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from vaehelpers.common.errors import InputError
-from vaehelpers.detectors.vae import Detector
+
+if TYPE_CHECKING:
+    from vaehelpers.detectors.vae import Detector
 
 _YEAR_FIRST = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{8}(T\d|$)")
 

@@ -22,7 +22,7 @@ from vaehelpers.detectors.base import BaseDetector
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
 from vaehelpers.detectors.fitting import blocks_for_many, training_summary
 from vaehelpers.detectors.prepared import Prepared
-from vaehelpers.detectors.rows import RowScales
+from vaehelpers.detectors.rows import RowScales, without_missing
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
 from vaehelpers.detectors.stream_alarms import without_few
@@ -462,8 +462,7 @@ class Detector(BaseDetector):
             for column, normaliser in enumerate(self._normalisers[kind]):
                 total[:, column] += normaliser.transform(parts[:, column])
         assert result is not None
-        # a missing value adds nothing, a row without any value has no score
-        return np.where(np.isnan(total) & ~np.isnan(total).all(axis=1, keepdims=True), 0.0, total), result
+        return without_missing(total), result
 
     def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray[Any]:
         """Score rows before smoothing; see `BaseDetector.points`."""

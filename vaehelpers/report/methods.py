@@ -16,7 +16,7 @@ from scipy.special import betaincinv
 from vaehelpers import metrics
 from vaehelpers.common.errors import InputError
 from vaehelpers.data.series import Series
-from vaehelpers.detectors.baselines import make_baseline
+from vaehelpers.detectors.baselines import BASELINES, make_baseline
 from vaehelpers.report.labels import has_labels, labelled_events
 from vaehelpers.thresholds.base import THRESHOLDS, Threshold, make_threshold
 from vaehelpers.thresholds.dependence import RealisedRate, extremal_index, realised_rate
@@ -105,7 +105,7 @@ def compare_methods(
     shared = ("threshold", "false_alarm_rate", "false_alarms", "contamination", "hold_back", "refit", "max_missing")
     same = {name: detector.settings_[name] for name in shared}
     for name in baselines:
-        own = {"scales": detector.settings_["scales"]} if name == "pca" else {}
+        own = {"scales": detector.settings_["scales"]} if "scales" in BASELINES[name].parameters else {}
         baseline = make_baseline(name, timesteps=detector.timesteps_, smooth=detector.smooth_, **same, **own)
         said = baseline.fit(data.train).explain(data)
         methods.append(Method(BASELINE_NAMES.get(name, name), said.scores, said.flags, said.events))

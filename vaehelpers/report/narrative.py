@@ -98,10 +98,10 @@ def _by_chance(data: Series, found: Explanation, alarms: AlarmView) -> str:
     if alarms.points is None or alarms.expected is None or alarms.missed:
         return ""
     allowed = alarms.expected * data.n / alarms.rows
-    if allowed < 0.5 or not len(found.events):
+    if allowed < 1.0 or not len(found.events):
         return ""
     events = _count(len(found.events), "event")
-    return f"Over this whole series that allows {_number(allowed, 2)} by chance alone; {events} found."
+    return f"Over this whole series that allows about {_number(allowed, 2)} by chance alone; {events} found."
 
 
 def _variables(data: Series) -> str:

@@ -179,10 +179,15 @@ def _read(text: str, types: Sequence[str]) -> Any:
         return None
     if types[0] == "bool":
         return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(word, text)
+    return _literal(text.strip(), text)
+
+
+def _literal(text: str, otherwise: Any) -> Any:
+    """A number, text, list or the like as Python writes it, which runs nothing; something else where it is none."""
     try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        return text
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return otherwise
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
@@ -232,10 +237,7 @@ def parse_settings(text: str, parameter: str = "settings") -> dict[str, Any]:
         name, equals, value = (part.strip() for part in piece.partition("="))
         if not equals or not name.isidentifier() or not value:
             raise InputError(f"{parameter}={text!r}: {piece.strip()!r} is not NAME=VALUE")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = {"true": True, "false": False, "none": None}.get(value.lower(), value)
+        found[name] = _literal(value, {"true": True, "false": False, "none": None}.get(value.lower(), value))
     return found
 
 
