@@ -500,8 +500,7 @@ def test_a_stream_raises_the_incidents_of_its_trailing_scores(promising):
     series = steady(6_000, 900, odd=[(200, 205), (500, 501), (700, 712)])
     points = followed(StreamingDetector(promising), series)
     prepared = promising.prepare(series.values, fill=fill_behind, times=series.times)
-    errors = promising.points(prepared, aggregate="trailing")
-    scales = promising.errors_and_scales(prepared, points=errors, trailing=True)[1]
+    scales = promising.errors_and_scales(prepared, trailing=True)[1]
     expected = find_incidents(
         line.point_scores(scales).score, start=line.start, end=line.end, cooldown=line.cooldown, min_rows=line.min_rows
     )

@@ -445,3 +445,33 @@ def test_window_error_stands_at_each_row_of_its_window():
     expected = np.broadcast_to(np.nanmean(error, axis=1, keepdims=True), got.shape)
     np.testing.assert_allclose(got[mask > 0], expected[mask > 0], rtol=1e-5)
     assert np.isnan(got[mask == 0]).all()
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("aggregate", ["mean", "median", "max", "trailing"])
+def test_errors_of_rows_come_with_those_of_windows_in_one_pass(model, details, aggregate):
+    data, starts, mask = waves(60), np.arange(52), holes((60, F))
+    mask[30] = 0
+    options = {"mask": mask, "aggregate": aggregate, "details": details}
+    both = score_series(model, data, starts, kind="window_error", rows=True, **options)
+    window, row = (score_series(model, data, starts, kind=kind, **options) for kind in ("window_error", "error"))
+    np.testing.assert_allclose(both.scores, window.scores, rtol=1e-6)
+    assert both.rows.shape == (60, F)
+    assert np.isnan(both.rows[30]).all()
+    if details:
+        np.testing.assert_allclose(both.rows, row.contributions, rtol=1e-6)
+        np.testing.assert_allclose(both.contributions, window.contributions, rtol=1e-6)
+    elif aggregate in ("mean", "trailing"):
+        np.testing.assert_allclose(both.rows.sum(axis=1), row.scores, rtol=1e-5)
+
+
+def test_errors_of_rows_go_with_window_errors_alone(model):
+    with pytest.raises(InputError, match="rows=True goes with kind='window_error', not with 'nll'"):
+        score_series(model, waves(30), [0], kind="nll", rows=True)
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_without_a_window_nothing_is_scored(model, details):
+    empty = score_series(model, waves(5), [], kind="window_error", rows=True, details=details)
+    assert np.isnan(empty.scores).all() and np.isnan(empty.rows).all()
+    assert (empty.expected is not None) is details

@@ -26,7 +26,8 @@ from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.alignment import align, unnamed
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
-from vaehelpers.detectors.prepared import Explanation, Prepared
+from vaehelpers.detectors.prepared import Details, Errors, Explanation, Prepared
+from vaehelpers.detectors.rows import RowScales
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
 from vaehelpers.thresholds.base import Threshold
@@ -71,6 +72,7 @@ class BaseDetector(BaseEstimator):
     own: ClassVar[tuple[Parameter, ...]] = ()
     parameters: ClassVar[dict[str, Parameter]] = {one.name: one for one in SHARED}
     positional: ClassVar[tuple[str, ...]] = ()
+    _row_scales: RowScales | None = None  # where rows rank by their own errors as well
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -351,12 +353,13 @@ class BaseDetector(BaseEstimator):
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         raise NotImplementedError
 
-    def _scores(
-        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
-    ) -> NDArray[np.float64]:
-        """Scores of rows as they rank: smoothed points, (n,); `points` where they are known."""
-        points = self.points(prepared, progress=progress) if points is None else points
-        return smooth(points, self.smooth_, gaps=prepared.gaps)
+    def _scores(self, prepared: Prepared, progress: Progress, errors: Errors | None = None) -> NDArray[np.float64]:
+        """Scores of rows as they rank, (n,): smoothed points, or a row's own error; `errors` where they are known."""
+        if self._row_scales is None:
+            points = self.points(prepared, progress=progress) if errors is None else errors[1]
+            return smooth(points, self.smooth_, gaps=prepared.gaps)
+        rows, points = self._errors(prepared, progress) if errors is None else errors
+        return self._row_scales.scores(smooth(points, self.smooth_, gaps=prepared.gaps), rows, prepared.gaps)
 
     def decision_function(self, series: Any, *, progress: Progress = quiet) -> NDArray[np.float64]:
         """Score every row; higher is more anomalous.
@@ -426,7 +429,7 @@ class BaseDetector(BaseEstimator):
         Explanation
         """
         given, prepared = self._ready(series)
-        contributions, bands = self._smoothed_details(prepared, progress)
+        contributions, bands, errors = self._smoothed_details(prepared, progress)
         scores = contributions.sum(axis=1)
         self._check_calibrated()
         p_values = self.p_values(scores)
@@ -437,7 +440,7 @@ class BaseDetector(BaseEstimator):
             found = events(flags, scores, times=given.times, merge=self.timesteps_ // 2)
             found = found.assign(severity=np.nan, at_least=False, kind="", scale="")
         else:
-            scales = self._time_scales(prepared, progress)
+            scales = self._time_scales(prepared, progress, errors)
             judged = self.judge(scales)
             line, check, points = judged.line, judged.check, judged.points.score
             found = self._incidents(judged, scales, given, expected)
@@ -460,14 +463,16 @@ class BaseDetector(BaseEstimator):
     def _promises(self) -> bool:
         return self.alarm_line_ is not None and self.alarm_line_.status != "no promise"
 
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _errors(self, prepared: Prepared, progress: Progress) -> Errors:
         """Errors of rows, per variable, and of windows, summed; both at least 0. The same where a method has one."""
         points = self.points(prepared, progress=progress)
         return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
 
-    def _time_scales(self, prepared: Prepared, progress: Progress) -> dict[str, NDArray[Any]]:
-        """Errors of rows and windows smoothed to several lengths, as alarms look at them."""
-        row_errors, windows = self._errors(prepared, progress)
+    def _time_scales(
+        self, prepared: Prepared, progress: Progress, errors: Errors | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Errors of rows and windows smoothed to several lengths, as alarms look at them; `errors` where known."""
+        row_errors, windows = self._errors(prepared, progress) if errors is None else errors
         self._row_errors = row_errors
         return error_scales(row_errors, windows, prepared.gaps)[1]
 
@@ -517,21 +522,20 @@ class BaseDetector(BaseEstimator):
             gaps=given.gaps,
         )
 
-    def _smoothed_details(
-        self, prepared: Prepared, progress: Progress
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    def _smoothed_details(self, prepared: Prepared, progress: Progress) -> Details:
         """What `_details` gives, its contributions smoothed so that their sum is the score."""
-        contributions, bands = self._details(prepared, progress)
-        return smooth(contributions, self.smooth_, gaps=prepared.gaps), bands
+        contributions, bands, errors = self._details(prepared, progress)
+        contributions = smooth(contributions, self.smooth_, gaps=prepared.gaps)
+        if self._row_scales is not None and errors is not None:
+            contributions = self._row_scales.contributions(contributions, errors[0], prepared.gaps)
+        return contributions, bands, errors
 
-    def _details(
-        self, prepared: Prepared, progress: Progress
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Contributions before smoothing, and what was expected with its band, in training deviations."""
-        points = self.points(prepared, progress=progress)
+    def _details(self, prepared: Prepared, progress: Progress) -> Details:
+        """Contributions before smoothing, what was expected with its band in training deviations, and `_errors`."""
+        rows, points = self._errors(prepared, progress)
         unknown = np.full(prepared.scaled.shape, np.nan)
         share = np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1)
-        return share, (unknown, unknown, unknown)
+        return share, (unknown, unknown, unknown), (rows, points)
 
     def p_values(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Share of normal rows that score at least as high, by the calibration.

@@ -19,7 +19,7 @@ from vaehelpers.alarms.redraw import Judgement, followed
 from vaehelpers.alarms.selfcheck import SelfCheck, check_points
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
-from vaehelpers.detectors.calibration import reach_of, rows_of
+from vaehelpers.detectors.calibration import error_scales, reach_of, rows_of
 from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.detectors.vae import Detector
 from vaehelpers.thresholds.flagged import events
@@ -123,11 +123,11 @@ def judge_parts(
     for first, last, low, prepared in _prepared_parts(detector, read, n, gaps=gaps, rows=rows, around=around):
         inside = slice(first - low, last - low)
         if len(prepared.starts):
-            points = detector.points(prepared)
-            scores[first:last] = detector._scores(prepared, quiet, points)[inside]
-            if line is not None:
-                errors, scales = detector.errors_and_scales(prepared, points=points)
-                total[first:last] = errors[inside]
+            errors = None if line is None else detector._errors(prepared, quiet)
+            scores[first:last] = detector._scores(prepared, quiet, errors)[inside]
+            if errors is not None:
+                summed, scales = error_scales(*errors, prepared.gaps)
+                total[first:last] = summed[inside]
                 every.put(first, last, {name: values[inside] for name, values in scales.items()})
         progress("scoring", last, n)
     if not np.isfinite(scores).any():

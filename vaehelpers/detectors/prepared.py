@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from vaehelpers.alarms import AlarmLine
 from vaehelpers.alarms.selfcheck import SelfCheck
 
+Array = NDArray[Any]
+Errors = tuple[Array, Array]
+"""Errors of rows, (n, n_features), and of their windows, (n,), before smoothing."""
+Details = tuple[Array, tuple[Array, Array, Array], Errors | None]
+"""Contributions, (n, n_features); expected, lower, upper; and the errors, None where a saved detector has no unit."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:

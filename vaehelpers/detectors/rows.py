@@ -44,6 +44,13 @@ class RowScales:
             factors[width] = level / own if min(level, own) > 1e-12 else 1.0
         return cls(factors, smoothed)
 
+    @classmethod
+    def measure(
+        cls, errors: tuple[NDArray[Any], NDArray[Any]], smoothed: int, gaps: NDArray[np.int64] | None = None
+    ) -> RowScales:
+        """The same from the errors of rows (n, n_features) and of windows (n,), before smoothing."""
+        return cls.fit(smooth(errors[1], smoothed, gaps=gaps), errors[0], smoothed, gaps)
+
     def scores(
         self, windows: NDArray[Any], rows: NDArray[Any], gaps: NDArray[np.int64] | None = None
     ) -> NDArray[np.float64]:

@@ -168,7 +168,7 @@ class StreamingDetector:
                 _points(detector, window, None, None)
                 prepared = _prepared(detector, window, None, None)
                 if self._alarms is not None and len(prepared.starts):
-                    detector.last_error(prepared)
+                    detector.last_errors(prepared)
         return self
 
     # -- one row --------------------------------------------------------------------------------------------------
@@ -210,9 +210,10 @@ class StreamingDetector:
             first = self.rows - self.detector.timesteps_ + 1
             prepared = _prepared(self.detector, window, None, before, first_row=first)
             if len(prepared.starts):
-                point = float(self.detector.points(prepared, aggregate="trailing")[-1])
-                if self._alarms is not None:
-                    error = self.detector.last_error(prepared)
+                if self._alarms is None:
+                    point = float(self.detector.points(prepared, aggregate="trailing")[-1])
+                else:
+                    point, error = self.detector.last_errors(prepared)
         # nothing of the stream changes before this line, so that an error or Ctrl-C above leaves it whole
         self._window, self._before, self._times, self._last = window, before, times, moment
         self._points.append(point)

@@ -21,7 +21,7 @@ from vaehelpers.detectors import saved
 from vaehelpers.detectors.base import BaseDetector
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
 from vaehelpers.detectors.fitting import blocks_for_many, training_summary
-from vaehelpers.detectors.prepared import Prepared
+from vaehelpers.detectors.prepared import Details, Errors, Prepared
 from vaehelpers.detectors.rows import RowScales, without_missing
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESET, PRESETS, VAE, preset_values
@@ -365,11 +365,10 @@ class Detector(BaseDetector):
 
     def _measure_rows(self, prepared: Prepared, train_starts: NDArray[Any]) -> None:
         """What the errors of rows are multiplied by, where they rank beside those of windows."""
-        self._row_scales: RowScales | None = None
+        self._row_scales = None
         if self.settings_["scales"] == "window+row" and self._kinds() == ["window_error"]:
             known = prepared.at(train_starts)
-            rows = self._row_parts(known)
-            self._row_scales = RowScales.fit(super()._scores(known, quiet), rows, self.smooth_, known.gaps)
+            self._row_scales = RowScales.measure(self._errors(known, quiet), self.smooth_, known.gaps)
 
     def _finish_alarms(self, prepared: Prepared, progress: Progress) -> None:
         super()._finish_alarms(prepared, progress)
@@ -381,8 +380,7 @@ class Detector(BaseDetector):
         self, prepared: Prepared, held_from: int | None, trained_to: int | None, progress: Progress
     ) -> None:
         """Draw the alarm line of streams, on trailing scores of the rows that the other line was drawn on."""
-        points = self.points(prepared, aggregate="trailing", progress=progress)
-        scales = self.errors_and_scales(prepared, points=points, trailing=True)[1]
+        scales = self.errors_and_scales(prepared, trailing=True, progress=progress)[1]
         trained = None
         if held_from is not None:
             trained = {name: values[:trained_to] for name, values in scales.items()}
@@ -433,6 +431,7 @@ class Detector(BaseDetector):
         prepared: Prepared,
         *,
         details: bool,
+        rows: bool = False,
         aggregate: str | None = None,
         progress: Progress = quiet,
     ) -> SeriesScores:
@@ -447,59 +446,62 @@ class Detector(BaseDetector):
             latent=self._latent,
             aggregate=aggregate or self.settings_["aggregate"],
             details=details,
+            rows=rows,
             imputations=self.settings_["imputations"],
             first_row=prepared.first_row,
             seed=self.settings_["seed"],
             progress=progress,
         )
 
-    def _contributions(self, prepared: Prepared, **options: Any) -> tuple[NDArray[Any], SeriesScores]:
-        """What each variable adds to each row's score, before smoothing."""
-        total, result = np.zeros((len(prepared), self.n_features_in_)), None
+    def _look(
+        self, prepared: Prepared, *, details: bool = False, rows: bool = False, **options: Any
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, SeriesScores]:
+        """What each variable adds to each row's score before smoothing, (n, n_features); errors of rows; the last run.
+
+        Errors of rows are in units of the training part's, None without `rows`. The pass that gives the errors of
+        windows gives them as well.
+        """
+        several = details or self.n_features_in_ > 1
+        total, own, result = np.zeros((len(prepared), self.n_features_in_)), None, None
         for kind in self._kinds():
-            result = self._run(kind, prepared, details=True, **options)
-            parts = np.asarray(result.contributions)
-            for column, normaliser in enumerate(self._normalisers[kind]):
-                total[:, column] += normaliser.transform(parts[:, column])
+            result = self._run(kind, prepared, details=several, rows=rows and kind == "window_error", **options)
+            total += self._in_units(kind, _parts(result))
+            own = _parts(result) if kind == "error" else own if result.rows is None else result.rows
+        if rows:
+            own = self._in_units(
+                "error", _parts(self._run("error", prepared, details=several, **options)) if own is None else own
+            )
         assert result is not None
-        return without_missing(total), result
+        return without_missing(total), own if rows else None, result
+
+    def _in_units(self, kind: str, parts: NDArray[Any]) -> NDArray[Any]:
+        columns = zip(self._normalisers[kind], parts.T, strict=True)
+        return np.column_stack([normaliser.transform(column) for normaliser, column in columns])
 
     def points(self, prepared: Prepared, *, aggregate: str | None = None, progress: Progress = quiet) -> NDArray[Any]:
         """Score rows before smoothing; see `BaseDetector.points`."""
-        if self.n_features_in_ > 1:
-            return self._contributions(prepared, aggregate=aggregate, progress=progress)[0].sum(axis=1)
-        total = np.zeros(len(prepared))
-        for kind in self._kinds():
-            points = self._run(kind, prepared, details=False, aggregate=aggregate, progress=progress).scores
-            total += self._normalisers[kind][0].transform(points)
-        return total
+        return self._look(prepared, aggregate=aggregate, progress=progress)[0].sum(axis=1)
 
-    def _row_parts(self, prepared: Prepared, **options: Any) -> NDArray[Any]:
-        """Errors of the rows themselves, in units of the training part's, (n, n_features)."""
-        single = self.n_features_in_ == 1
-        found = self._run("error", prepared, details=not single, **options)
-        parts = np.array(found.scores[:, None] if single else found.contributions)
-        for column, normaliser in enumerate(self._normalisers["error"]):
-            parts[:, column] = normaliser.transform(parts[:, column])
-        return parts
-
-    def _errors(self, prepared: Prepared, progress: Progress) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self._row_parts(prepared, progress=progress), self.points(prepared, progress=progress)
+    def _errors(self, prepared: Prepared, progress: Progress, *, aggregate: str | None = None) -> Errors:
+        contributions, rows, _ = self._look(prepared, rows=True, aggregate=aggregate, progress=progress)
+        assert rows is not None
+        return rows, contributions.sum(axis=1)
 
     def errors_and_scales(
-        self, prepared: Prepared, *, points: NDArray[Any], trailing: bool = False
+        self, prepared: Prepared, *, trailing: bool = False, progress: Progress = quiet
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Errors of rows, summed, and the scores at the alarm line's time scales, for point scores that are known."""
-        parts = self._row_parts(prepared, aggregate="trailing" if trailing else None)
-        total, scales = error_scales(parts, points, prepared.gaps, trailing=trailing)
+        """Errors of rows, summed, and the scores at the alarm line's time scales."""
+        rows, points = self._errors(prepared, progress, aggregate="trailing" if trailing else None)
+        total, scales = error_scales(rows, points, prepared.gaps, trailing=trailing)
         if trailing:
             scales = without_few(scales, {"row": total, "window": points}, prepared.gaps)
         return total, scales
 
-    def last_error(self, prepared: Prepared) -> float:
-        """The last row's own error, summed over variables, by the window that ends with it."""
-        parts = self._row_parts(prepared, aggregate="trailing")[-1]
-        return float("nan") if np.isnan(parts).all() else float(np.nansum(parts))
+    def last_errors(self, prepared: Prepared) -> tuple[float, float]:
+        """The last row's score before smoothing, and its own error, both by the window that ends with it."""
+        rows, points = self._errors(prepared, quiet, aggregate="trailing")
+        own = float("nan") if np.isnan(rows[-1]).all() else float(np.nansum(rows[-1]))
+        return float(points[-1]), own
 
     def expected_of(self, prepared: Prepared) -> NDArray[Any]:
         """The reconstruction, in the units of the series."""
@@ -509,30 +511,13 @@ class Detector(BaseDetector):
         """What each variable adds to each row's score, shape (n, n_features)."""
         return self._smoothed_details(prepared, quiet)[0]
 
-    def _scores(
-        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
-    ) -> NDArray[np.float64]:
-        scores = super()._scores(prepared, progress, points)
-        if self._row_scales is None:
-            return scores
-        return self._row_scales.scores(scores, self._row_parts(prepared, progress=progress), prepared.gaps)
-
-    def _smoothed_details(
-        self, prepared: Prepared, progress: Progress
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        contributions, bands = super()._smoothed_details(prepared, progress)
-        if self._row_scales is not None:
-            rows = self._row_parts(prepared, progress=progress)
-            contributions = self._row_scales.contributions(contributions, rows, prepared.gaps)
-        return contributions, bands
-
-    def _details(
-        self, prepared: Prepared, progress: Progress
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        contributions, result = self._contributions(prepared, progress=progress)
+    def _details(self, prepared: Prepared, progress: Progress) -> Details:
+        known = "error" in self._normalisers  # not in what versions before the alarm line saved
+        contributions, rows, result = self._look(prepared, details=True, rows=known, progress=progress)
         width = 2.0 * np.asarray(result.deviation)
         expected = np.asarray(result.expected)
-        return contributions, (expected, expected - width, expected + width)
+        errors = None if rows is None else (rows, contributions.sum(axis=1))
+        return contributions, (expected, expected - width, expected + width), errors
 
     # -- save and load --------------------------------------------------------------------------------------------
 
@@ -597,3 +582,8 @@ class Detector(BaseDetector):
             missing, or one is given that is not needed.
         """
         return saved.load(cls, folder, encoder=encoder, decoder=decoder)
+
+
+def _parts(result: SeriesScores) -> NDArray[Any]:
+    """Scores of rows, one column for each variable."""
+    return result.scores[:, None] if result.contributions is None else result.contributions

@@ -15,7 +15,7 @@ from vaehelpers.detectors.baseline import Baseline, _mean_over_observed
 from vaehelpers.detectors.prepared import Prepared
 from vaehelpers.detectors.rows import RowScales
 from vaehelpers.detectors.settings import ROW_SCALES, Parameter
-from vaehelpers.windows import PointAggregator, gather, smooth, window_starts
+from vaehelpers.windows import PointAggregator, gather, window_starts
 
 MAX_TRAINING_WINDOWS = 20_000
 """More windows than these are drawn at random for fitting; the leading components and centres do not change by it."""
@@ -123,11 +123,9 @@ class WindowedPCA(_Windowed):
             self.pca_ = PCA(kept, svd_solver="full" if kept < 1 else "auto", random_state=self.settings_["seed"]).fit(
                 windows
             )
-        self._row_scales: RowScales | None = None
+        self._row_scales = None
         if self.settings_["scales"] == "window+row":
-            rows, points = self._errors(prepared, quiet)
-            scores = smooth(points, self.smooth_, gaps=prepared.gaps)
-            self._row_scales = RowScales.fit(scores, rows, self.smooth_, prepared.gaps)
+            self._row_scales = RowScales.measure(self._errors(prepared, quiet), self.smooth_, prepared.gaps)
 
     def _points(self, prepared: Prepared, progress: Progress) -> NDArray[Any]:
         return self._rebuild(prepared, progress)[1]
@@ -136,24 +134,6 @@ class WindowedPCA(_Windowed):
         rows, points = self._rebuild(prepared, progress, of_rows=True)
         seen = prepared.observed
         return np.where(seen, rows, np.nan), np.where(seen.any(axis=1), points, np.nan)
-
-    def _scores(
-        self, prepared: Prepared, progress: Progress, points: NDArray[Any] | None = None
-    ) -> NDArray[np.float64]:
-        if self._row_scales is None:
-            return super()._scores(prepared, progress, points)
-        rows, points = self._errors(prepared, progress)
-        scores = super()._scores(prepared, progress, points)
-        return self._row_scales.scores(scores, rows, prepared.gaps)
-
-    def _smoothed_details(
-        self, prepared: Prepared, progress: Progress
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        contributions, bands = super()._smoothed_details(prepared, progress)
-        if self._row_scales is not None:
-            rows = self._errors(prepared, progress)[0]
-            contributions = self._row_scales.contributions(contributions, rows, prepared.gaps)
-        return contributions, bands
 
     def _rebuild(
         self, prepared: Prepared, progress: Progress, *, of_rows: bool = False

@@ -54,12 +54,15 @@ class SeriesScores:
         The reconstruction, averaged over windows, in scaled units.
     deviation : ndarray, shape (n, n_features), or None
         Standard deviation that the model grants each value, in scaled units.
+    rows : ndarray, shape (n, n_features), or None
+        Squared errors of the rows themselves, beside the "window_error" of their windows.
     """
 
     scores: NDArray[Any]
     contributions: NDArray[Any] | None = None
     expected: NDArray[Any] | None = None
     deviation: NDArray[Any] | None = None
+    rows: NDArray[Any] | None = None
 
 
 def window_scores(
@@ -129,6 +132,7 @@ def score_series(
     latent: LatentDistance | None = None,
     aggregate: str = "mean",
     details: bool = False,
+    rows: bool = False,
     imputations: int = 0,
     batch_size: int = 1_024,
     first_row: int = 0,
@@ -155,6 +159,8 @@ def score_series(
         From windows to points, see `vaehelpers.windows.PointAggregator`.
     details : bool, default False
         Also return contributions, expected values and deviations.
+    rows : bool, default False
+        For "window_error": also return the errors of the rows themselves, what "error" would give, from the same pass.
     imputations : int, default 0
         Passes of `impute` over missing values before scoring.
     batch_size : int, default 1024
@@ -184,6 +190,8 @@ def score_series(
     ((30,), 1)
     """
     _check_kind(kind, samples, latent)
+    if rows and kind != "window_error":
+        raise InputError(f"rows=True goes with kind='window_error', not with {kind!r}; score kind='error' by itself")
     data = np.ascontiguousarray(np.asarray(series, dtype=np.float32))
     data = data.reshape(len(data), -1)
     first = np.asarray(starts, dtype=np.int64).ravel()
@@ -198,7 +206,7 @@ def score_series(
         seen = None
     wanted = None if target is None else _same_shape(np.reshape(target, (len(data), -1)), data, "series", "target")
     masked, aimed, single = seen is not None, wanted is not None, len(first) == 1
-    run = _scorer(model, kind, samples, latent, details, imputations, masked, aimed, single)
+    run = _scorer(model, kind, samples, latent, details, rows, imputations, masked, aimed, single)
     nothing = data[:0]
     tensors = tuple(tf.constant(nothing if one is None else one) for one in (data, seen, wanted))
     draws = samples if kind in _SAMPLED else 0
@@ -215,18 +223,24 @@ def score_series(
         if details:
             pictures.add(batch, picture.numpy())
         if totals is not None:
-            missing = np.isnan(values.numpy()).all(axis=2)
-            totals.add(batch, np.where(missing, np.nan, np.nansum(values.numpy(), axis=2)))
+            of_kind = values.numpy()[..., :features]
+            missing = np.isnan(of_kind).all(axis=2)
+            totals.add(batch, np.where(missing, np.nan, np.nansum(of_kind, axis=2)))
         progress("scoring", begin + len(batch), len(first))
-    result = points.result()
-    if not details:
-        return SeriesScores(result)
     if not len(first):
+        found = SeriesScores(np.full(n, np.nan), rows=np.full((n, features), np.nan) if rows else None)
+        if not details:
+            return found
         empty = np.full((n, features), np.nan)
-        return SeriesScores(result, empty, empty.copy(), empty.copy())
+        return dataclasses.replace(found, contributions=empty, expected=empty.copy(), deviation=empty.copy())
+    result, own = points.result(), None
+    if rows:
+        result, own = result[:, :-features], result[:, -features:]
+    if not details:
+        return SeriesScores(result[:, 0] if rows else result, rows=own)
     parts = pictures.result()
     scores = result.sum(axis=1) if totals is None else totals.result()
-    return SeriesScores(scores, result, parts[:, :features], parts[:, features:])
+    return SeriesScores(scores, result, parts[:, :features], parts[:, features:], own)
 
 
 def encode_series(
@@ -363,6 +377,7 @@ def _scorer(
     samples: int,
     latent: LatentDistance | None,
     details: bool,
+    rows: bool,
     imputations: int,
     masked: bool,
     aimed: bool,
@@ -382,35 +397,36 @@ def _scorer(
     def run(data: Any, seen: Any, wanted: Any, starts: Any, noises: Any, noise_rows: Any) -> Any:
         model = reference()
         assert model is not None
-        rows = starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)
-        windows = tf.gather(data, rows)
-        mask = tf.gather(seen, rows) if masked else None
+        places = starts[:, None] + tf.range(model.timesteps, dtype=tf.int64)
+        windows = tf.gather(data, places)
+        mask = tf.gather(seen, places) if masked else None
         noise = tf.gather(noises, noise_rows) if draws + passes else None
         filled = windows if noise is None or not passes else _impute(model, windows, mask, noise[:, draws:])
         target = filled
         if aimed:
-            target = tf.gather(wanted, rows)
+            target = tf.gather(wanted, places)
             if mask is not None:
                 target = tf.where(mask > 0, target, filled)
         drawn = None if noise is None else noise[:, :draws]
         values, outputs = _values(model, filled, target, mask, kind, latent, drawn)
+        if not details:
+            values = tf.reduce_sum(values, axis=2, keepdims=True)
+        if rows:
+            own = tf.square(target - model.mean(outputs))
+            values = tf.concat([values, own if mask is None else mask * own], axis=2)
         if masked:
             observed = tf.reduce_sum(mask, axis=2, keepdims=True)
-            values = values * model.n_features / tf.maximum(observed, 1.0)
-            nothing = observed[..., 0] == 0
-        picture = tf.zeros([0])
-        if details:
-            if outputs is None:
-                outputs = model.terms(filled, mask).outputs
-            spread = model.likelihood.scale(outputs, model.log_scale)
-            picture = tf.concat([model.mean(outputs), tf.broadcast_to(spread, tf.shape(windows))], axis=2)
-            return (tf.where(nothing[..., None], np.nan, values) if masked else values), picture
-        total = tf.reduce_sum(values, axis=2)
-        return (tf.where(nothing, np.nan, total) if masked else total), picture
+            values = tf.where(observed == 0, np.nan, values * model.n_features / tf.maximum(observed, 1.0))
+        if not details:
+            return values if rows else values[..., 0], tf.zeros([0])
+        if outputs is None:
+            outputs = model.terms(filled, mask).outputs
+        spread = model.likelihood.scale(outputs, model.log_scale)
+        return values, tf.concat([model.mean(outputs), tf.broadcast_to(spread, tf.shape(windows))], axis=2)
 
     # by its numbers: the id of one that is gone may come again
     distance = (latent.mean.tobytes(), latent.precision.tobytes()) if kind == "latent" and latent is not None else None
-    key = (kind, samples, distance, details, imputations, masked, aimed, single)
+    key = (kind, samples, distance, details, rows, imputations, masked, aimed, single)
     return _cached(model, key, run.get_concrete_function)  # which looks at its arguments less often than `run`
 
 
