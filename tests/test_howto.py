@@ -55,7 +55,7 @@ def test_every_guide_is_on_the_start_page():
 
 
 def test_the_parameters_that_guides_set_exist():
-    from vaehelpers.detectors import DETECTOR_PARAMETERS
+    from vaehelpers.detectors.settings import DETECTOR_PARAMETERS
 
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     for path in GUIDES:

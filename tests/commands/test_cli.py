@@ -436,7 +436,8 @@ def watched(capsys, text, *arguments, status=0):
 
 
 def test_watch_gives_the_scores_of_the_whole(detector, capsys):
-    from vaehelpers.detectors import Detector, trailing_scores
+    from vaehelpers.detectors import Detector
+    from vaehelpers.detectors.stream import trailing_scores
 
     frame = make_frame(60, seed=2)
     rows, errors = watched(capsys, "when,flow\n" + "".join(rows_of(frame)), detector, "--quiet")

@@ -8,8 +8,7 @@ import pytest
 
 from vaehelpers import commands
 from vaehelpers.commands.options import _collect
-from vaehelpers.detectors import DETECTOR_PARAMETERS
-from vaehelpers.detectors.settings import PRESETS
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESETS
 from vaehelpers.report.parameters import parameters
 
 
