@@ -29,17 +29,11 @@ import pandas as pd
 from normal_series import CHANGES, DETECTORS, NORMAL, put_faults
 
 from vaehelpers import metrics
-from vaehelpers.alarms import (
-    AlarmLine,
-    Promise,
-    calibrate,
-    find_incidents,
-    incident_table,
-    judge,
-    scale_reach,
-    time_scales,
-)
+from vaehelpers.alarms import AlarmLine, Promise, calibrate, find_incidents, scale_reach
+from vaehelpers.alarms.calibration import time_scales
 from vaehelpers.alarms.follow import Follower
+from vaehelpers.alarms.incidents import incident_table
+from vaehelpers.alarms.redraw import judge
 from vaehelpers.alarms.selfcheck import SelfCheck
 from vaehelpers.common.files import atomic_file
 from vaehelpers.thresholds import make_threshold

@@ -22,8 +22,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from vaehelpers.common import Progress, terminal_progress
+from vaehelpers.common import Progress
 from vaehelpers.common.files import atomic_file
+from vaehelpers.common.progress import terminal_progress
 from vaehelpers.data import load_series
 from vaehelpers.detectors import Detector
 from vaehelpers.metrics import sliding_window_of, vus_pr

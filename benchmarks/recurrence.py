@@ -112,7 +112,9 @@ BASELINES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def methods(seed: int, common: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    from vaehelpers.detectors import PRESETS, Detector, make_baseline
+    from vaehelpers.detectors import Detector
+    from vaehelpers.detectors.baselines import make_baseline
+    from vaehelpers.detectors.settings import PRESETS
 
     found: dict[str, Callable[[], Any]] = {
         f"vae-{preset}": lambda preset=preset: Detector(preset, seed=seed, **common) for preset in PRESETS

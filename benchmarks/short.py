@@ -55,7 +55,7 @@ def four(row: Floats, window: Floats) -> dict[str, Floats]:
 
 def errors_of(method: str, series: Floats, seed: int, train: int = TRAIN) -> Callable[[Floats], tuple[Floats, Floats]]:
     """Fit on the first rows, and return what makes errors of rows and of windows from a series of the same kind."""
-    from vaehelpers.common import quiet
+    from vaehelpers.common.progress import quiet
     from vaehelpers.detectors import Detector
     from vaehelpers.windows import dominant_period
 

@@ -21,8 +21,8 @@ import numpy as np
 from scipy import stats
 from scipy.signal import lfilter
 
-from vaehelpers.common import terminal_progress
 from vaehelpers.common.files import atomic_file
+from vaehelpers.common.progress import terminal_progress
 from vaehelpers.thresholds import Threshold, events, make_threshold
 
 PER = 10_000  # rows to which rates are scaled in the tables

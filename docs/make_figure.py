@@ -9,7 +9,8 @@ import numpy as np
 
 from vaehelpers import Detector, load_series
 from vaehelpers.model import use_threads
-from vaehelpers.plots import event_closeup, new_axes
+from vaehelpers.plots import new_axes
+from vaehelpers.plots.lines import event_closeup
 from vaehelpers.report.alarms_view import severity_order, view
 
 PATH = Path(__file__).parent / "figures" / "pump.png"

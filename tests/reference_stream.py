@@ -1,4 +1,4 @@
-"""Slow, obvious twin of vaehelpers.detectors.trailing_scores: row by row, from the model's own passes."""
+"""Slow, obvious twin of vaehelpers.detectors.stream.trailing_scores: row by row, from the model's own passes."""
 
 import math
 

@@ -17,8 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from vaehelpers.bench.paired import paired_interval
 from vaehelpers.commands import cli
-from vaehelpers.detectors import DETECTOR_PARAMETERS, PRESETS
-from vaehelpers.detectors.settings import DEFAULT_PRESET
+from vaehelpers.detectors.settings import DEFAULT_PRESET, DETECTOR_PARAMETERS, PRESETS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

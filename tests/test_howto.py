@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vaehelpers import commands
+from vaehelpers.commands import cli
 
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs/howto").glob("*.md"))
@@ -40,7 +40,7 @@ def test_a_guide_runs(path, tmp_path, monkeypatch, capsys):
             assert words[0] == "vaehelpers", f"{path.name}:{line}: show what is not run as ```text"
             if words[1] == "report":  # half a minute of TensorFlow each; tests/report runs it
                 continue
-            assert commands.run([*words[1:], "--quiet"]) == 0, capsys.readouterr().err
+            assert cli.run([*words[1:], "--quiet"]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
@@ -55,7 +55,7 @@ def test_every_guide_is_on_the_start_page():
 
 
 def test_the_parameters_that_guides_set_exist():
-    from vaehelpers.detectors import DETECTOR_PARAMETERS
+    from vaehelpers.detectors.settings import DETECTOR_PARAMETERS
 
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     for path in GUIDES:

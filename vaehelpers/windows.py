@@ -15,11 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from vaehelpers.common.errors import InputError
 
 __all__ = [
-    "AGGREGATIONS",
-    "PointAggregator",
     "count_windows",
     "dominant_period",
-    "fill_behind",
     "fill_between",
     "gather",
     "smooth",
@@ -343,7 +340,9 @@ def windows_to_points(per_step: ArrayLike, starts: ArrayLike, n: int, how: str =
     n : int
         Rows of the series.
     how : {"mean", "median", "max", "last", "centre", "trailing"}, default "mean"
-        See `PointAggregator`.
+        What a row takes from the windows that touch it: their mean, median or maximum, or the one window in which the
+        row is nearest to the end ("last") or to the middle ("centre"; the earlier window on a tie). "trailing" takes
+        the window that ends with the row, so that no row knows of later ones, and is NaN where none does.
 
     Returns
     -------

@@ -8,20 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaehelpers.alarms import (
-    AlarmLine,
-    IncidentTracker,
-    Promise,
-    calibrate,
-    drift_notes,
-    find_incidents,
-    incident_table,
-    scale_reach,
-    self_check,
-    severity,
-    time_scales,
-)
+from vaehelpers.alarms import AlarmLine, Promise, calibrate, find_incidents, scale_reach, self_check, severity
+from vaehelpers.alarms.calibration import time_scales
+from vaehelpers.alarms.drift import drift_notes
 from vaehelpers.alarms.edges import kind_of, refine_edges
+from vaehelpers.alarms.incidents import IncidentTracker, incident_table
 from vaehelpers.alarms.severity import severity_text
 from vaehelpers.alarms.tails import block_maxima, fit_tail, nearly_independent
 from vaehelpers.common.errors import InputError

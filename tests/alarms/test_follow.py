@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vaehelpers.alarms import calibrate, find_incidents, incident_table, judge
+from vaehelpers.alarms import calibrate, find_incidents
 from vaehelpers.alarms.follow import WINDOWS, Follower
-from vaehelpers.alarms.redraw import followed
+from vaehelpers.alarms.incidents import incident_table
+from vaehelpers.alarms.redraw import followed, judge
 from vaehelpers.alarms.tails import block_maxima, tail_of_maxima
 from vaehelpers.common import InputError
 

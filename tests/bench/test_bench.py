@@ -20,10 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaehelpers import bench, detectors, metrics
-from vaehelpers.bench import evaluating, files, methods, run, schema, store, workers
+from vaehelpers import bench, metrics
+from vaehelpers.bench import evaluating, files, methods, paired, run, schema, store, workers
 from vaehelpers.common import InputError
 from vaehelpers.data import read_tsb_ad
+from vaehelpers.detectors.baseline import Baseline
+from vaehelpers.detectors.baselines import BASELINES
 
 SHARED = Path(os.environ.get("VAEHELPERS_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 CHEAP = ["random", "moving_zscore@20"]
@@ -72,7 +74,7 @@ def lines_of(out):
 # -------------------------------------------------------------------------------------------------------- the protocol
 
 
-class Spy(detectors.Baseline):
+class Spy(Baseline):
     """Remembers what it is shown."""
 
     seen: list = []  # noqa: RUF012
@@ -90,7 +92,7 @@ class Spy(detectors.Baseline):
 
 
 def test_a_method_sees_the_train_part_and_no_label(folder, monkeypatch):
-    monkeypatch.setitem(detectors.BASELINES, "spy", Spy)
+    monkeypatch.setitem(BASELINES, "spy", Spy)
     Spy.seen = []
     series = read_tsb_ad(files.tsb_ad_files(folder)[0])
     evaluating.evaluate_series(series, "spy")
@@ -454,7 +456,7 @@ def test_seeds_are_averaged_file_by_file_first():
         {"POLY": [0.9, 0.1, 0.5], "Donut": [0.2, np.nan, 0.9]},
         index=["000_x_tr_5_1st_9.csv", "001_x_tr_5_1st_9", "other_tr_5_1st_9.csv"],
     )
-    means, differences = bench.compare(rows, published)
+    means, differences = paired.compare(rows, published)
     assert means["vus_pr"].round(4).to_dict() == {
         "POLY": 0.5, "vae": 0.45, "pca": 0.4475, "Donut": 0.2, "kmeans": 0.1,
     }  # fmt: skip
@@ -472,7 +474,7 @@ def test_seeds_are_averaged_file_by_file_first():
 
 def test_a_rival_that_failed_on_the_hard_series_is_not_the_best():
     rows = rows_of({"vae": {0: [0.5, 0.5, 0.5]}, "pca": {0: [0.9, None, None]}, "kmeans": {0: [0.4, 0.4, 0.4]}})
-    means, differences = bench.compare(rows)
+    means, differences = paired.compare(rows)
     assert means.index[0] == "pca" and means.loc["pca", "files"] == 1
     assert differences["against"].to_list() == ["kmeans"]
 
@@ -480,7 +482,7 @@ def test_a_rival_that_failed_on_the_hard_series_is_not_the_best():
 def test_a_published_name_that_is_ours_as_well_stays_apart():
     rows = rows_of({"vae": {0: [0.5, 0.6]}, "pca": {0: [0.4, 0.4]}})
     published = pd.DataFrame({"pca": [0.7, 0.7]}, index=["000_x_tr_5_1st_9.csv", "001_x_tr_5_1st_9.csv"])
-    means, differences = bench.compare(rows, published)
+    means, differences = paired.compare(rows, published)
     assert means["kind"].to_dict() == {"pca (published)": "published", "vae": "vae", "pca": "baseline"}
     assert set(differences["against"]) == {"pca", "pca (published)"}
 

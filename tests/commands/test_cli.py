@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaehelpers import commands, report
+from vaehelpers import report
+from vaehelpers.commands import cli
 from vaehelpers.report import process
 
 COMMANDS = [[], ["report"], ["fit"], ["score"], ["watch"], ["params"], ["data"], ["data", "list"], ["data", "fetch"]]
@@ -44,7 +45,7 @@ def good(place):
 def refused(capsys, arguments, *words, status=2):
     """Run a command that must fail: its status, one line, and no new file or folder."""
     before = sorted(path.name for path in Path().iterdir())
-    assert commands.run(arguments) == status
+    assert cli.run(arguments) == status
     captured = capsys.readouterr()
     lines = captured.err.strip().splitlines()
     assert len(lines) == 1, captured.err
@@ -63,7 +64,7 @@ def refused(capsys, arguments, *words, status=2):
 def test_help_imports_nothing_but_click(command):
     """What makes help slow is what it imports; seconds would depend on what else the machine does."""
     code = (
-        "import sys; before = set(sys.modules); from vaehelpers.commands import run; status = run(sys.argv[1:]);"
+        "import sys; before = set(sys.modules); from vaehelpers.commands.cli import run; status = run(sys.argv[1:]);"
         "loaded = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names;"
         "print('LOADED', *sorted(loaded)); sys.exit(status)"
     )
@@ -75,12 +76,12 @@ def test_help_imports_nothing_but_click(command):
 
 
 def test_no_command_shows_help_and_is_bad_usage(capsys):
-    assert commands.run([]) == 2
+    assert cli.run([]) == 2
     assert "Commands:" in capsys.readouterr().err
 
 
 def test_version(capsys):
-    assert commands.run(["--version"]) == 0
+    assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("vaehelpers 0.")
 
 
@@ -203,7 +204,7 @@ def test_unknown_series_suggests(place, capsys):
 
 def test_bad_input_is_answered_before_tensorflow_starts(place, good):
     code = (
-        "import sys; from vaehelpers.commands import run; status = run(sys.argv[1:]);"
+        "import sys; from vaehelpers.commands.cli import run; status = run(sys.argv[1:]);"
         "assert 'tensorflow' not in sys.modules; sys.exit(status)"
     )
     for arguments in (["fit", "no.csv", "--out", "out"], ["report", good, "--set", "timesteps=9999", "--out", "out"]):
@@ -228,7 +229,7 @@ def test_failure_of_the_work_itself_is_status_1_and_verbose_shows_why(place, cap
     monkeypatch.setattr("vaehelpers.report.run._run_notebook", broken)
     line = refused(capsys, ["report", good, "--out", "out"], "boom", "--verbose", status=1)
     assert "Traceback" not in line
-    assert commands.run(["report", good, "--out", "out", "--verbose"]) == 1
+    assert cli.run(["report", good, "--out", "out", "--verbose"]) == 1
     assert "deep down" in capsys.readouterr().err
 
 
@@ -265,7 +266,7 @@ def fitted(tmp_path_factory):
     """A folder with a small detector, fitted through the command line."""
     folder = tmp_path_factory.mktemp("fitted")
     make_frame().to_csv(folder / "train.csv", index=False)
-    status = commands.run(["fit", str(folder / "train.csv"), "--out", str(folder / "pump"), "--quiet", *TINY])
+    status = cli.run(["fit", str(folder / "train.csv"), "--out", str(folder / "pump"), "--quiet", *TINY])
     assert status == 0
     return folder / "pump"
 
@@ -277,7 +278,7 @@ def detector(fitted, place):
 
 
 def test_fit_keeps_stdout_for_the_result(fitted, capsys, place, good):
-    assert commands.run(["fit", good, "--out", "again", "--quiet", *TINY]) == 0
+    assert cli.run(["fit", good, "--out", "again", "--quiet", *TINY]) == 0
     captured = capsys.readouterr()
     assert captured.out == "again\n"
     assert captured.err == ""
@@ -288,7 +289,7 @@ def test_fit_keeps_stdout_for_the_result(fitted, capsys, place, good):
 def test_score_writes_one_row_per_input_row(detector, capsys, ending):
     frame = make_frame(500, seed=1)
     frame.to_csv("new.csv", index=False)
-    assert commands.run(["score", detector, "new.csv", "--out", f"scores.{ending}", "--quiet"]) == 0
+    assert cli.run(["score", detector, "new.csv", "--out", f"scores.{ending}", "--quiet"]) == 0
     assert capsys.readouterr().out == f"scores.{ending}\n"
     read = pd.read_csv if ending == "csv" else pd.read_parquet
     result = read(f"scores.{ending}")
@@ -302,7 +303,7 @@ def test_score_writes_one_row_per_input_row(detector, capsys, ending):
 
 def test_score_picks_the_columns_that_the_detector_knows(detector, capsys):
     make_frame(300).assign(extra=1.5).to_csv("new.csv", index=False)
-    assert commands.run(["score", detector, "new.csv", "--out", "scores.csv", "--quiet"]) == 0
+    assert cli.run(["score", detector, "new.csv", "--out", "scores.csv", "--quiet"]) == 0
     assert list(pd.read_csv("scores.csv")) == ["time", "flow", "score", "p_value", "flag"]
 
 
@@ -310,7 +311,7 @@ def test_score_reads_standard_input_and_a_stuck_sensor(detector, capsys, monkeyp
     make_frame(300).assign(flow=0.25).to_csv("stuck.csv", index=False)
     with open("stuck.csv") as file:
         monkeypatch.setattr(sys, "stdin", file)
-        assert commands.run(["score", detector, "-", "--out", "scores.csv", "--quiet"]) == 0
+        assert cli.run(["score", detector, "-", "--out", "scores.csv", "--quiet"]) == 0
     assert len(pd.read_csv("scores.csv")) == 300
 
 
@@ -330,7 +331,7 @@ def test_score_in_parts_writes_the_same_table(detector, capsys, ending):
     frame.loc[100:130, "flow"] = np.nan
     frame.drop(index=range(300, 340)).to_csv("new.csv", index=False)
     for name, more in (("whole", []), ("parts", ["--rows-at-once", "90"])):
-        assert commands.run(["score", detector, "new.csv", "--out", f"{name}.{ending}", "--quiet", *more]) == 0
+        assert cli.run(["score", detector, "new.csv", "--out", f"{name}.{ending}", "--quiet", *more]) == 0
         assert capsys.readouterr().out == f"{name}.{ending}\n"
     read = pd.read_csv if ending == "csv" else pd.read_parquet
     pd.testing.assert_frame_equal(read(f"parts.{ending}"), read(f"whole.{ending}"), rtol=1e-5)
@@ -397,7 +398,7 @@ def test_interrupted_fit_keeps_the_best_so_far(fitted, place, capsys, good, monk
 
     monkeypatch.setattr(progress, "terminal_progress", interrupting)
     arguments = [argument.replace("steps=10", "steps=400") for argument in TINY]
-    assert commands.run(["fit", good, "--out", "out", *arguments]) == 0
+    assert cli.run(["fit", good, "--out", "out", *arguments]) == 0
     assert "interrupted" in capsys.readouterr().err
     assert json.loads(Path("out/detector.json").read_text())["training"]["stopped"] == "interrupt"
 
@@ -430,13 +431,14 @@ def watched(capsys, text, *arguments, status=0):
     write("feed.txt", text)
     with open("feed.txt") as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", file)
-        assert commands.run(["watch", *arguments]) == status
+        assert cli.run(["watch", *arguments]) == status
     captured = capsys.readouterr()
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
 
 def test_watch_gives_the_scores_of_the_whole(detector, capsys):
-    from vaehelpers.detectors import Detector, trailing_scores
+    from vaehelpers.detectors import Detector
+    from vaehelpers.detectors.stream import trailing_scores
 
     frame = make_frame(60, seed=2)
     rows, errors = watched(capsys, "when,flow\n" + "".join(rows_of(frame)), detector, "--quiet")
@@ -540,7 +542,7 @@ def test_watch_ends_when_nobody_reads_and_loses_nothing(detector, capsys):
 
 
 def test_data_list_names_the_embedded_series_and_all_of_nab(capsys, place):
-    assert commands.run(["data", "list", "--data-dir", str(place)]) == 0
+    assert cli.run(["data", "list", "--data-dir", str(place)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 2 + 58
     assert any("example-multivariate" in line and "embedded" in line for line in lines)

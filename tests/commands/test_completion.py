@@ -6,8 +6,7 @@ import pytest
 from click.shell_completion import BashComplete
 
 from vaehelpers.commands.cli import cli
-from vaehelpers.detectors import DETECTOR_PARAMETERS
-from vaehelpers.detectors.settings import PRESETS
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESETS
 
 
 def offered(*words):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaehelpers import commands
+from vaehelpers.commands import cli
 
 pytestmark = pytest.mark.slow  # fits detectors
 
@@ -30,7 +30,7 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("daily")
     frame(0, 6000).to_csv(folder / "history.csv", index=False)
     given = [part for one in SETTINGS for part in ("--set", one)]
-    assert commands.run(["fit", str(folder / "history.csv"), "--out", str(folder / "pump"), "--quiet", *given]) == 0
+    assert cli.run(["fit", str(folder / "history.csv"), "--out", str(folder / "pump"), "--quiet", *given]) == 0
     return folder / "pump"
 
 
@@ -45,7 +45,7 @@ def place(fitted, tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments, status=0):
-    assert commands.run(list(map(str, arguments))) == status
+    assert cli.run(list(map(str, arguments))) == status
     return capsys.readouterr()
 
 

@@ -6,15 +6,14 @@ import json
 
 import pytest
 
-from vaehelpers import commands
+from vaehelpers.commands import cli
 from vaehelpers.commands.options import _collect
-from vaehelpers.detectors import DETECTOR_PARAMETERS
-from vaehelpers.detectors.settings import PRESETS
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESETS
 from vaehelpers.report.parameters import parameters
 
 
 def test_every_parameter_of_detector_and_notebook_is_listed(capsys):
-    assert commands.run(["params", "--json"]) == 0
+    assert cli.run(["params", "--json"]) == 0
     groups = json.loads(capsys.readouterr().out)
     assert list(groups["detector"]) == list(DETECTOR_PARAMETERS)
     assert set(groups["detector"]) | set(groups["report"]) == set(DETECTOR_PARAMETERS) | set(parameters())
@@ -24,12 +23,12 @@ def test_every_parameter_of_detector_and_notebook_is_listed(capsys):
 
 
 def test_the_preset_changes_the_defaults(capsys):
-    assert commands.run(["params", "steps", "--preset", "accurate", "--json"]) == 0
+    assert cli.run(["params", "steps", "--preset", "accurate", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["detector"]["steps"]["default"] == PRESETS["accurate"]["steps"]
 
 
 def test_the_table_says_default_range_and_unit(capsys):
-    assert commands.run(["params", "clip", "timesteps"]) == 0
+    assert cli.run(["params", "clip", "timesteps"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "default 8.0; at least 1 (standard deviations)" in text
     assert "default from the series; at least 2 (rows)" in text
@@ -40,7 +39,7 @@ def test_the_table_says_default_range_and_unit(capsys):
     (["params", "--preset", "slow"], ["preset='slow'", "fast, accurate"]),
 ])  # fmt: skip
 def test_a_wrong_name_is_one_line(capsys, arguments, words):
-    assert commands.run(arguments) == 2
+    assert cli.run(arguments) == 2
     told = capsys.readouterr().err.strip()
     assert len(told.splitlines()) == 1
     assert all(word in told for word in words)
@@ -52,6 +51,6 @@ def test_false_alarms_is_the_parameter_of_that_name():
 
 
 def test_an_impossible_number_of_false_alarms_is_refused(capsys, tmp_path):
-    assert commands.run(["fit", "example", "--out", str(tmp_path / "d"), "--false-alarms", "0"]) == 2
+    assert cli.run(["fit", "example", "--out", str(tmp_path / "d"), "--false-alarms", "0"]) == 2
     assert "false_alarms=0" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,8 @@ from vaehelpers.commands.watching import lead_in, load_state, save_state, watch
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
 from vaehelpers.data.tables import MAX_LINE
-from vaehelpers.detectors import Detector, StreamingDetector, trailing_scores
+from vaehelpers.detectors import Detector, StreamingDetector
+from vaehelpers.detectors.stream import trailing_scores
 
 TIMES = pd.date_range("2024-03-01", periods=800, freq="5min")
 

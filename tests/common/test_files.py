@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from vaehelpers.common import InputError, progress, quiet, terminal_progress
+from vaehelpers.common import InputError, progress
 from vaehelpers.common.files import atomic_file, atomic_folder, check_free
-from vaehelpers.common.progress import file_progress
+from vaehelpers.common.progress import file_progress, quiet, terminal_progress
 
 
 def names(folder):

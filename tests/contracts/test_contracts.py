@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vaehelpers.common import InputError
-from vaehelpers.contracts import CHECKS, VAEFunctions, assert_vae, check_vae, probe
+from vaehelpers.contracts import VAEFunctions, assert_vae, check_vae, probe
+from vaehelpers.contracts.checks import CHECKS
 from vaehelpers.windows import window_starts, windows_to_points
 
 T, F, D = 8, 2, 3

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vaehelpers.common import InputError
-from vaehelpers.data import Scaler, Series, as_series, fetch, list_series, load_series, make_pump, nab, read_tsb_ad
+from vaehelpers.data import Scaler, Series, fetch, list_series, load_series, make_pump, nab, read_tsb_ad
+from vaehelpers.data.arrays import as_series
 from vaehelpers.data.machines import PLANT_KINDS, PUMP_KINDS, make_plant
 from vaehelpers.data.series import format_step
 

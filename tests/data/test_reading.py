@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vaehelpers.common import InputError
-from vaehelpers.data import read_series, read_series_parts
+from vaehelpers.data import read_series
+from vaehelpers.data.reading import read_series_parts
 from vaehelpers.data.tables import read_table
 
 PLAIN = "time,flow\n2024-01-01 00:00:00,1.5\n2024-01-01 00:10:00,2.5\n2024-01-01 00:20:00,1.25\n"

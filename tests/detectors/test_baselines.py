@@ -15,7 +15,9 @@ from sklearn.base import clone
 
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
-from vaehelpers.detectors import BASELINES, Baseline, MatrixProfile, MovingZScore, WindowedPCA, make_baseline
+from vaehelpers.detectors import MatrixProfile, MovingZScore, WindowedPCA
+from vaehelpers.detectors.baseline import Baseline
+from vaehelpers.detectors.baselines import BASELINES, make_baseline
 from vaehelpers.metrics import auc_roc, vus_pr
 from vaehelpers.windows import gather, smooth, window_starts, windows_to_points
 

@@ -15,9 +15,11 @@ import pytest
 from sklearn.base import clone
 
 from vaehelpers.common import InputError
-from vaehelpers.data import Series, as_series
-from vaehelpers.detectors import DETECTOR_PARAMETERS, PRESETS, Detector, saved, vus_pr_scorer
-from vaehelpers.model import LIKELIHOODS
+from vaehelpers.data import Series
+from vaehelpers.data.arrays import as_series
+from vaehelpers.detectors import Detector, saved, vus_pr_scorer
+from vaehelpers.detectors.settings import DETECTOR_PARAMETERS, PRESETS
+from vaehelpers.model.likelihoods import LIKELIHOODS
 
 QUICK = {"timesteps": 24, "latent_dim": 3, "units": 6, "steps": 30, "batch_size": 32, "smooth": 5}
 
@@ -353,13 +355,13 @@ def test_what_the_encoder_reads_is_cut_and_what_it_is_held_against_is_not():
 
 
 def test_the_declared_names_are_those_of_the_model():
-    from vaehelpers import model
     from vaehelpers.detectors import settings
+    from vaehelpers.model import decoders, encoders, scores
 
-    assert list(settings.ENCODERS) == list(model.ENCODERS)
-    assert list(settings.DECODERS) == list(model.DECODERS)
-    assert list(settings.SCORES) == list(model.SCORES)
-    assert set(settings.LIKELIHOODS) <= set(model.LIKELIHOODS)
+    assert list(settings.ENCODERS) == list(encoders.ENCODERS)
+    assert list(settings.DECODERS) == list(decoders.DECODERS)
+    assert list(settings.SCORES) == list(scores.SCORES)
+    assert set(settings.LIKELIHOODS) <= set(LIKELIHOODS)
 
 
 def test_signature_docstring_and_presets_say_the_defaults_that_hold():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vaehelpers.detectors import Detector
-from vaehelpers.model import make_decoder, make_encoder
+from vaehelpers.model.decoders import make_decoder
+from vaehelpers.model.encoders import make_encoder
 
 pytestmark = pytest.mark.slow  # fits detectors
 

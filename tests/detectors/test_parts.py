@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from vaehelpers.common import InputError
 from vaehelpers.common.output import write_table
-from vaehelpers.data import Series, read_series, read_series_parts
+from vaehelpers.data import Series, read_series
+from vaehelpers.data.reading import read_series_parts
 from vaehelpers.detectors import Detector
 from vaehelpers.detectors.spool import BIG, Spool, order_statistic
 from vaehelpers.detectors.tables import scores_frame

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from vaehelpers.common.precision import narrow
 from vaehelpers.data import Scaler, Series, read_series
-from vaehelpers.detectors import Detector, StreamingDetector, make_baseline, trailing_scores
+from vaehelpers.detectors import Detector, StreamingDetector
+from vaehelpers.detectors.baselines import make_baseline
 from vaehelpers.detectors.spool import Spool
+from vaehelpers.detectors.stream import trailing_scores
 from vaehelpers.detectors.writing import write_scores
 
 pytestmark = pytest.mark.slow  # fits detectors

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from vaehelpers.common import InputError
 from vaehelpers.data import Series
-from vaehelpers.detectors import Detector, StreamingDetector, saved, score_parts, trailing_scores
-from vaehelpers.detectors.stream import FORMAT
+from vaehelpers.detectors import Detector, StreamingDetector, saved, score_parts
+from vaehelpers.detectors.stream import FORMAT, trailing_scores
 from vaehelpers.detectors.stream_times import parse_time
 from vaehelpers.windows import fill_behind
 

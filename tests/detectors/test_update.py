@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaehelpers import Detector, InputError, commands
+from vaehelpers import Detector, InputError
+from vaehelpers.commands import cli
 
 pytestmark = pytest.mark.slow  # fits detectors
 
@@ -75,7 +76,7 @@ def test_the_command_updates_into_a_new_folder(fitted, tmp_path, capsys):
     before = sorted((p.name, p.read_bytes()) for p in (tmp_path / "old").iterdir())
     pd.DataFrame({"value": wave(seed=6)}).to_csv(tmp_path / "newer.csv", index=False)
     arguments = ["fit", str(tmp_path / "newer.csv"), "--update", str(tmp_path / "old"), "--out", str(tmp_path / "new")]
-    assert commands.run([*arguments, "--set", "steps=3"]) == 0
+    assert cli.run([*arguments, "--set", "steps=3"]) == 0
     told = capsys.readouterr()
     assert told.out.strip() == str(tmp_path / "new")
     assert "Updated on 3,000 newer rows with 3 steps" in told.err
@@ -92,7 +93,7 @@ def test_an_update_keeps_the_settings(fitted, tmp_path, capsys, options, words):
     fitted.save(tmp_path / "old")
     pd.DataFrame({"value": wave(seed=6)}).to_csv(tmp_path / "newer.csv", index=False)
     arguments = ["fit", str(tmp_path / "newer.csv"), "--update", str(tmp_path / "old"), "--out", str(tmp_path / "new")]
-    assert commands.run([*arguments, *options]) == 2
+    assert cli.run([*arguments, *options]) == 2
     told = capsys.readouterr().err
     assert all(word in told for word in words), told
     assert not (tmp_path / "new").exists()

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from fleet.conftest import TINY, make_frame, run, write
 
-from vaehelpers import InputError, commands
+from vaehelpers import InputError
 from vaehelpers import fleet as room
+from vaehelpers.commands import cli
 from vaehelpers.fleet import jobs
 from vaehelpers.fleet.store import Store
 
@@ -196,11 +197,11 @@ def test_the_command_does_it_all(tmp_path, capsys):
     (tmp_path / "data" / "bad.csv").write_text("flow\nx\ny\n")
     words = ["--no-report", "--workers", "0", "--out", str(tmp_path / "out"), "--set", "timesteps=16"]
     words += [f"--set={one.strip()}" for one in TINY["settings"].split(",")]
-    assert commands.run(["fleet", f"{tmp_path}/data/*.csv", *words]) == 0
+    assert cli.run(["fleet", f"{tmp_path}/data/*.csv", *words]) == 0
     told = capsys.readouterr()
     assert told.out.strip() == str(tmp_path / "out" / "index.html")
     assert "2 series done" in told.err and "failed: bad:" in told.err
-    assert commands.run(["fleet", "score", str(tmp_path / "out"), str(tmp_path / "data"), "--workers", "0"]) == 0
+    assert cli.run(["fleet", "score", str(tmp_path / "out"), str(tmp_path / "data"), "--workers", "0"]) == 0
     assert "0 new rows, 0 new events" in capsys.readouterr().err
-    assert commands.run(["fleet", "x.csv", "--out", str(tmp_path / "o"), "--by", "a=b"]) == 2
+    assert cli.run(["fleet", "x.csv", "--out", str(tmp_path / "o"), "--by", "a=b"]) == 2
     assert "name the column alone" in capsys.readouterr().err

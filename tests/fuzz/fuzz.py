@@ -31,7 +31,8 @@ import numpy as np
 import pandas as pd
 
 from vaehelpers.common import InputError
-from vaehelpers.data import read_series, read_series_parts
+from vaehelpers.data import read_series
+from vaehelpers.data.reading import read_series_parts
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "format_2" / "univariate"
 SECONDS, MEGABYTES = 5.0, 1_000
@@ -271,7 +272,7 @@ class Tampering:
 
 
 def try_parameters(seed):
-    from vaehelpers.detectors import DETECTOR_PARAMETERS
+    from vaehelpers.detectors.settings import DETECTOR_PARAMETERS
     from vaehelpers.report.parameters import check_parameters, detector_parameters
 
     rng = random.Random(f"parameters {seed}")

@@ -51,7 +51,7 @@ def start(arguments, place, *, stdin=None, stdout=None, close=None):
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
     status = 1
     try:
-        from vaehelpers.commands import run
+        from vaehelpers.commands.cli import run
 
         status = run(arguments)
     except SystemExit as error:

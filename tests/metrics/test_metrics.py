@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from vaehelpers import metrics
 from vaehelpers.common import InputError
-from vaehelpers.metrics import nab
+from vaehelpers.metrics import nab, ranges
 
 SHARED = Path(os.environ.get("VAEHELPERS_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -306,7 +306,7 @@ def test_evaluate_gathers_the_parts():
     assert result["affiliation_f1"] == metrics.affiliation(labels, flags).f1
     assert result["event_precision"] == metrics.event_wise(labels, flags).precision
     assert result["nab_lowFN"] == metrics.nab_score(labels, flags, profile="lowFN")
-    assert result["n_found_events"] == metrics.events_found(labels, flags).sum()
+    assert result["n_found_events"] == ranges.events_found(labels, flags).sum()
     assert metrics.evaluate(labels, scores["good"])["window"] == 100
 
 

@@ -6,33 +6,28 @@ import pytest
 import tensorflow as tf
 
 from vaehelpers.common import InputError
-from vaehelpers.model import (
-    DECODERS,
-    ENCODERS,
-    LIKELIHOODS,
-    LSTMVAE,
-    Decoder,
-    decoders,
-    encoders,
-    make_decoder,
-    make_encoder,
-)
+from vaehelpers.model import LSTMVAE, Decoder, decoders, encoders
 from vaehelpers.model.decoders import (
+    DECODERS,
     DenseDecoder,
     FeedbackCell,
     FeedbackDecoder,
     RepeatDecoder,
     RepeatStateDecoder,
     StateDecoder,
+    make_decoder,
 )
 from vaehelpers.model.encoders import (
+    ENCODERS,
     BidirectionalLSTMEncoder,
     ConvEncoder,
     DenseEncoder,
     Encoder,
     GRUEncoder,
     LSTMEncoder,
+    make_encoder,
 )
+from vaehelpers.model.likelihoods import LIKELIHOODS
 
 T = 7
 

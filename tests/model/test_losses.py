@@ -25,7 +25,6 @@ from scipy import stats
 
 from vaehelpers.common import InputError
 from vaehelpers.model import (
-    LIKELIHOODS,
     active_units,
     collapse_report,
     elbo_terms,
@@ -40,7 +39,15 @@ from vaehelpers.model import (
     student_t_nll,
 )
 from vaehelpers.model.collapse import mutual_information
-from vaehelpers.model.likelihoods import Gaussian, GaussianFixed, GaussianLearned, Laplace, Likelihood, StudentT
+from vaehelpers.model.likelihoods import (
+    LIKELIHOODS,
+    Gaussian,
+    GaussianFixed,
+    GaussianLearned,
+    Laplace,
+    Likelihood,
+    StudentT,
+)
 from vaehelpers.model.masks import masked_mean
 from vaehelpers.model.schedules import constant, cyclical, get_schedule, linear_warmup
 

@@ -10,7 +10,10 @@ import pytest
 from scipy import stats
 
 from vaehelpers.common import InputError
-from vaehelpers.model import DECODERS, ENCODERS, LIKELIHOODS, LSTMVAE, Decoder, train, window_scores
+from vaehelpers.model import LSTMVAE, Decoder, train, window_scores
+from vaehelpers.model.decoders import DECODERS
+from vaehelpers.model.encoders import ENCODERS
+from vaehelpers.model.likelihoods import LIKELIHOODS
 from vaehelpers.windows import gather, window_starts
 
 T = 12

@@ -11,10 +11,11 @@ from scipy import stats
 from scipy.spatial.distance import mahalanobis
 
 from vaehelpers.common import InputError
-from vaehelpers.model import LIKELIHOODS, LSTMVAE, SCORES, fit_latent_distance, score_series, window_scores
+from vaehelpers.model import LSTMVAE, fit_latent_distance, score_series, window_scores
 from vaehelpers.model.imputation import impute
+from vaehelpers.model.likelihoods import LIKELIHOODS
 from vaehelpers.model.normalising import LatentDistance, Normaliser, combine
-from vaehelpers.model.scores import SeriesScores, encode_series
+from vaehelpers.model.scores import SCORES, SeriesScores, encode_series
 from vaehelpers.windows import AGGREGATIONS, gather, window_starts
 
 T, F = 8, 2

@@ -20,7 +20,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from vaehelpers import plots
-from vaehelpers.plots import base
+from vaehelpers.plots import base, compare, lines
 
 
 @pytest.fixture(autouse=True)
@@ -119,23 +119,23 @@ def draw_everything():
     rng = np.random.default_rng(0)
     x = np.sin(np.arange(500) / 10)
     yield plots.series(x, name="flow", unit="l/min")
-    yield plots.stacked_series(rng.normal(size=(100, 3)), ["a", "b", "c"])
+    yield lines.stacked_series(rng.normal(size=(100, 3)), ["a", "b", "c"])
     history = pd.DataFrame(
         {"step": [1, 2], "loss": [2.0, 1.0], "nll": [1.5, 0.6], "kl": [0.5, 0.4], "val_loss": [2, 1]}
     )
-    yield plots.training_curves(history)
+    yield compare.training_curves(history)
     yield plots.latent_kl(np.array([0.001, 2.0, 1.0]))
     yield plots.reconstruction(x[:100], x[:100], lower=x[:100] - 1, upper=x[:100] + 1)
     yield plots.score(np.abs(x), 0.9, labels=(x > 0.9).astype(int), events=[(3, 9)])
-    yield plots.score_histogram(rng.exponential(size=100), rng.exponential(size=100), 3.0)
+    yield lines.score_histogram(rng.exponential(size=100), rng.exponential(size=100), 3.0)
     rates = np.array([0.001, 0.01, 0.1])
-    yield plots.calibration(rates, {"a": np.c_[rates * [0, 1, 2], rates * 0, rates * 3]}, chosen=0.01)
+    yield lines.calibration(rates, {"a": np.c_[rates * [0, 1, 2], rates * 0, rates * 3]}, chosen=0.01)
     _, axes = plots.new_axes(2)
-    yield from plots.event_closeup(axes, x, x, np.abs(x), first=100, last=110, lower=x - 1, upper=x + 1, threshold=0.9)
-    yield plots.contributions(np.array([[0.5, 0.5]]), ["a", "b"])
+    yield from lines.event_closeup(axes, x, x, np.abs(x), first=100, last=110, lower=x - 1, upper=x + 1, threshold=0.9)
+    yield compare.contributions(np.array([[0.5, 0.5]]), ["a", "b"])
     table = pd.DataFrame({"recall": [0.9, 0.5], "precision": [0.8, np.nan]}, index=["one", "two"])
-    yield plots.comparison(table)
-    yield plots.kind_matrix(pd.DataFrame({"spike": [1]}, index=["one"]), pd.Series({"spike": 2}))
+    yield compare.comparison(table)
+    yield compare.kind_matrix(pd.DataFrame({"spike": [1]}, index=["one"]), pd.Series({"spike": 2}))
 
 
 def test_every_figure_returns_labelled_axes_and_draws_without_a_warning(recwarn):
@@ -150,8 +150,8 @@ def test_empty_and_all_missing_input_draws(recwarn):
     missing = np.full(10, np.nan)
     plots.series(missing).figure.canvas.draw()
     plots.score(missing, 1.0).figure.canvas.draw()
-    plots.score_histogram(missing, missing, 1.0).figure.canvas.draw()
-    plots.score_histogram(np.ones(3), np.ones(3)).figure.canvas.draw()
+    lines.score_histogram(missing, missing, 1.0).figure.canvas.draw()
+    lines.score_histogram(np.ones(3), np.ones(3)).figure.canvas.draw()
 
 
 def test_the_axes_given_is_the_axes_returned():
@@ -165,7 +165,7 @@ def test_lines_differ_in_more_than_colour():
     history = pd.DataFrame(
         {"step": [1, 2], "loss": [2.0, 1.0], "nll": [1.5, 0.6], "kl": [0.5, 0.4], "val_loss": [2, 1]}
     )
-    lines = plots.training_curves(history).get_lines()
+    lines = compare.training_curves(history).get_lines()
     assert len({line.get_linestyle() for line in lines}) == len(lines) == 4
 
 
@@ -206,7 +206,9 @@ def test_the_same_figure_gives_the_same_bytes():
 
 
 def test_names_with_dollar_signs_are_no_formulas():
-    from vaehelpers.plots import contributions, series, stacked_series, variable_heat
+    from vaehelpers.plots import series
+    from vaehelpers.plots.compare import contributions, variable_heat
+    from vaehelpers.plots.lines import stacked_series
 
     names = ["a$b", r"$\frac$", "$x$"]
     values = np.random.default_rng(0).normal(size=(50, 3))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaehelpers import commands
+from vaehelpers.commands import cli
 from vaehelpers.common import InputError
 from vaehelpers.report import compare_reports
 
@@ -114,9 +114,9 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
 def test_the_command_prints_text_or_json(tmp_path, capsys):
     old = write(tmp_path / "old", 100, [(10, 14)])
     new = write(tmp_path / "new", 150, [(10, 14), (130, 133)])
-    assert commands.run(["compare", str(old), str(new)]) == 0
+    assert cli.run(["compare", str(old), str(new)]) == 0
     assert "**1 new event**" in capsys.readouterr().out
-    assert commands.run(["compare", str(old), str(new), "--json"]) == 0
+    assert cli.run(["compare", str(old), str(new), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["new"] == 1
-    assert commands.run(["compare", str(old), str(tmp_path / "none")]) == 2
+    assert cli.run(["compare", str(old), str(tmp_path / "none")]) == 2
     assert "no report" in capsys.readouterr().err

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vaehelpers import InputError, commands
+from vaehelpers import InputError
+from vaehelpers.commands import cli
 from vaehelpers.data.choices import Choices
 from vaehelpers.report import run
 from vaehelpers.report.parameters import parse_settings, reading_choices, reading_text
@@ -48,6 +49,6 @@ def test_options_of_report_become_that_parameter(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(run, "report", write_report)
     options = ["--skip-rows", "3", "--tz", "Europe/Berlin", "--decimal", ",", "--na", "ERR", "--sort"]
-    assert commands.run(["report", "odd.csv", *options]) == 2
+    assert cli.run(["report", "odd.csv", *options]) == 2
     assert "stop here" in capsys.readouterr().err
     assert reading_choices(given["reading"]) == Choices(3, ["ERR"], "Europe/Berlin", sort=True, decimal=",")

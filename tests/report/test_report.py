@@ -145,13 +145,12 @@ def test_manifest_tells_how_to_make_it_again(made):
 
 @pytest.mark.slow
 def test_saved_detector_scores_as_the_report_did(made):
-    from vaehelpers import commands
+    from vaehelpers.commands import cli
 
     folder, _, _ = made
     out = folder.parent / "again.csv"
     assert (
-        commands.run(["score", str(folder / "detector"), str(folder.parent / "pump.csv"), "--out", str(out), "--quiet"])
-        == 0
+        cli.run(["score", str(folder / "detector"), str(folder.parent / "pump.csv"), "--out", str(out), "--quiet"]) == 0
     )
     again, before = pd.read_csv(out), pd.read_csv(folder / "scores.csv")
     assert list(again) == list(before)

@@ -38,7 +38,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path):
         f"hidden = {set(REPORT_NEEDS)!r}\n"
         "util.find_spec = lambda name, *rest: None if name.split('.')[0] in hidden else find(name, *rest)\n"
         "for name in hidden: sys.modules[name] = None\n"
-        "from vaehelpers.commands import run; sys.exit(run(['report', 'example', '--out', 'here']))"
+        "from vaehelpers.commands.cli import run; sys.exit(run(['report', 'example', '--out', 'here']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2

@@ -2,11 +2,14 @@
 
 The chain, on arrays alone (no TensorFlow)::
 
-    scores = time_scales(row_errors, window_errors, gaps=gaps)           # dict of (n,) arrays
-    line = calibrate(scores, Promise.per_month("15min"), reach=scale_reach(timesteps), contaminated=True)
-    line, check, points = judge(line, later, reach=scale_reach(timesteps))  # still the right line? follows if not
-    table = incident_table(line, later, points=points, row_errors=..., values=..., expected=..., times=times, gaps=gaps)
+    line = calibrate({"row 1": scores}, Promise.per_month("15min"), contaminated=True)
+    check = self_check(line, {"row 1": later})                           # still the right line?
+    points = line.point_scores({"row 1": later}).score
+    found = find_incidents(points, start=line.start, end=line.end, cooldown=line.cooldown)
+    rarity = severity(line, [incident.score for incident in found]).value   # months to one such by chance
 
+The detectors go further, by what is private to this package: errors at several time scales (`calibration.time_scales`),
+a line that follows what changes for good (`redraw.judge`), and tables with causes (`incidents.incident_table`).
 Measured in benchmarks/alarms.py; what was tried is in docs/alarms.md.
 """
 
@@ -15,30 +18,20 @@ from vaehelpers.alarms.calibration import (
     Promise,
     calibrate,
     scale_reach,
-    time_scales,
 )
 from vaehelpers.alarms.causal import CausalDetector
-from vaehelpers.alarms.drift import drift_notes
-from vaehelpers.alarms.edges import KINDS
-from vaehelpers.alarms.incidents import IncidentTracker, find_incidents, incident_table
-from vaehelpers.alarms.redraw import judge
+from vaehelpers.alarms.incidents import find_incidents
 from vaehelpers.alarms.selfcheck import self_check
 from vaehelpers.alarms.severity import severity, severity_text
 
 __all__ = [
-    "KINDS",
     "AlarmLine",
     "CausalDetector",
-    "IncidentTracker",
     "Promise",
     "calibrate",
-    "drift_notes",
     "find_incidents",
-    "incident_table",
-    "judge",
     "scale_reach",
     "self_check",
     "severity",
     "severity_text",
-    "time_scales",
 ]

@@ -291,7 +291,7 @@ def scale_reach(timesteps: int, scales: tuple[tuple[str, int], ...] = SCALES) ->
     Returns
     -------
     dict of str to int
-        Rows, by the names that `time_scales` gives.
+        Rows, by the names of the scales: "row 1", "row 5", "window 1" and so on.
 
     Examples
     --------
@@ -364,8 +364,8 @@ def calibrate(
     Parameters
     ----------
     scores : mapping of str to array-like, shape (n,)
-        Scores of calibration rows in the order of time, for each time scale (`time_scales`); at least 0 and higher =
-        more anomalous. NaN are left out.
+        Scores of calibration rows in the order of time, for each time scale: "row 1" for a row's own score, "row 25"
+        for its mean over 25 rows, or names of your own. At least 0, higher = more anomalous; NaN are left out.
     promise : Promise, optional
         Default: one false alarm per 10,000 rows.
     reach : mapping of str to int, optional
@@ -393,7 +393,7 @@ def calibrate(
     Notes
     -----
     The realised number of false alarms is measured for sixteen kinds of normal series in docs/alarms.md. It holds for
-    rows that behave like the calibration rows: `vaehelpers.alarms.drift_notes` and `self_check` watch over that.
+    rows that behave like the calibration rows: `self_check` watches over that.
 
     Examples
     --------

@@ -217,8 +217,12 @@ def find_incidents(
     ----------
     point_scores : array-like, shape (n,)
         From `AlarmLine.point_scores`; NaN where there is no score.
-    start, end, cooldown, min_rows
-        See `IncidentTracker`.
+    start, end : float
+        Point scores at which an incident starts, and below which a row no longer belongs to it.
+    cooldown : int
+        Rows below the end line until an incident is over; grows to half of the incident's rows at or above that line.
+    min_rows : int, default 1
+        Rows at or above the end line before the alarm is raised.
     gaps : array-like of int, optional
         Rows i such that time jumps between row i - 1 and row i; no incident goes on across them.
 
@@ -305,7 +309,8 @@ def incident_table(
 
     Examples
     --------
-    >>> from vaehelpers.alarms import calibrate, time_scales
+    >>> from vaehelpers.alarms import calibrate
+    >>> from vaehelpers.alarms.calibration import time_scales
     >>> rng = np.random.default_rng(0)
     >>> value = rng.normal(size=6_000)
     >>> value[4_000:4_003] += 9

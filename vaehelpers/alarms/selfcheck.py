@@ -47,7 +47,7 @@ class SelfCheck:
     highest : float
         Highest point score.
     redrawn : bool
-        Whether incidents come from lines that were drawn anew as rows came; see `vaehelpers.alarms.judge`.
+        Whether incidents come from lines that were drawn anew as rows came; see `vaehelpers.alarms.redraw.judge`.
     """
 
     status: str
@@ -81,7 +81,7 @@ def self_check(
     held_back : mapping of str to array-like, shape (m,), optional
         Scores of normal rows that neither training nor calibration saw.
     reference : mapping of str to array-like, shape (k,), optional
-        Scores of the calibration rows, for `drift_notes`. Default: what the line knows of them.
+        Scores of the calibration rows, to tell drift by. Default: what the line knows of them.
     gaps : array-like of int, optional
         Of the judged rows.
 

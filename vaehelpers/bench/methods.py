@@ -23,7 +23,7 @@ def check_methods(methods: Iterable[str]) -> list[str]:
     Parameters
     ----------
     methods : iterable of str
-        ``"vae"``, ``"vae-<preset>"``, or a name of `vaehelpers.detectors.BASELINES`, which may be followed by a
+        ``"vae"``, ``"vae-<preset>"``, or a name of `vaehelpers.baselines.BASELINES`, which may be followed by a
         smoothing of its own in rows: ``"pca@200"``. Also ``"pca16"`` (PCA with 16 components) and ``"kmeans100"``
         (k-means with windows of 100 rows).
 

@@ -1,5 +1,3 @@
-"""The command line, a file for each command."""
+"""The command line, a file for each command; nothing here is for import by users."""
 
-from vaehelpers.commands.cli import main, run
-
-__all__ = ["main", "run"]
+__all__: list[str] = []

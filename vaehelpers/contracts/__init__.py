@@ -5,9 +5,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "checks": [
-            "CHECKS",
-        ],
         "functions": ["VAEFunctions"],
         "report": ["ContractReport", "assert_vae", "check_vae"],
     },

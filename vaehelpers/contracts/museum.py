@@ -264,7 +264,7 @@ class Exhibit:
     fault : str
         The fault in one line.
     caught_by : frozenset of str
-        The checks of `vaehelpers.contracts.CHECKS` that fail, all others passing or skipped.
+        The checks of `vaehelpers.contracts.checks.CHECKS` that fail, all others passing or skipped.
     mended : callable, default ToyVAE
         Makes the same VAE without the fault, for comparison; takes ``seed=``.
     confirmed : str, default ""

@@ -22,7 +22,7 @@ class ContractReport:
     subject : str
         Name of what was checked.
     results : tuple of CheckResult
-        One per check, in the order of `CHECKS`.
+        One per check, in the order in which they are made.
     """
 
     subject: str
@@ -86,7 +86,7 @@ def check_vae(
     model : LSTMVAE, Detector, keras.Model or VAEFunctions
         What to check: one of ours, a Keras model (see `functions_of`), or any model's functions.
     checks : iterable of str, optional
-        Names of the checks to make. Default: all of `CHECKS`.
+        Names of the checks to make, as `ContractReport` lists them. Default: all.
     skip : iterable of str, default ()
         Names of checks to leave out; they are reported as skipped.
     seed : int, default 0

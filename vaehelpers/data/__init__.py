@@ -1,10 +1,9 @@
 """From a file, a name or an array to a `Series`: reading, embedded machines, NAB, scaling."""
 
-from vaehelpers.data.arrays import as_series
 from vaehelpers.data.catalogue import fetch, list_series, load_series
 from vaehelpers.data.machines import make_pump
 from vaehelpers.data.opening import open_series
-from vaehelpers.data.reading import describe, read_series, read_series_parts
+from vaehelpers.data.reading import read_series
 from vaehelpers.data.scaling import Scaler
 from vaehelpers.data.series import Series
 from vaehelpers.data.tsb_ad import read_tsb_ad
@@ -12,14 +11,11 @@ from vaehelpers.data.tsb_ad import read_tsb_ad
 __all__ = [
     "Scaler",
     "Series",
-    "as_series",
-    "describe",
     "fetch",
     "list_series",
     "load_series",
     "make_pump",
     "open_series",
     "read_series",
-    "read_series_parts",
     "read_tsb_ad",
 ]

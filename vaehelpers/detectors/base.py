@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from vaehelpers.alarms import AlarmLine, Promise, calibrate, incident_table, judge
-from vaehelpers.alarms.redraw import Judgement
+from vaehelpers.alarms import AlarmLine, Promise, calibrate
+from vaehelpers.alarms.incidents import incident_table
+from vaehelpers.alarms.redraw import Judgement, judge
 from vaehelpers.common.errors import InputError
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.arrays import as_series

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaehelpers import thresholds
-from vaehelpers.alarms import scale_reach, time_scales
+from vaehelpers.alarms import scale_reach
+from vaehelpers.alarms.calibration import time_scales
 
 
 def without_outbreaks(scores: NDArray[Any], width: int) -> NDArray[Any]:

@@ -173,7 +173,8 @@ class OnnxScorer:
         line = self.alarm_line_
         if line is None or line.status == "no promise":
             return self.threshold_.flags(self._scores(values, gaps)).astype(np.int64)
-        from vaehelpers.alarms import incident_table, judge
+        from vaehelpers.alarms.incidents import incident_table
+        from vaehelpers.alarms.redraw import judge
         from vaehelpers.detectors.calibration import error_scales, reach_of, rows_of
 
         errors = self._errors(values, gaps, {*self._kinds, "error"})
@@ -205,7 +206,7 @@ class OnnxScorer:
                     "where missing"
                 )
         else:
-            from vaehelpers.data import as_series
+            from vaehelpers.data.arrays import as_series
             from vaehelpers.detectors.alignment import align
 
             given = align(as_series(series), self.columns_, named=self._named)

@@ -85,7 +85,7 @@ class Explanation:
         method has none.
     events : DataFrame
         Incidents, worst first: start, end, peak, severity, at_least, score, kind, p_value, n_points, contributed,
-        first, last, peak_row, scale; see `vaehelpers.alarms.incident_table`. `score` is the highest row score.
+        first, last, peak_row, scale; see `incident_table` in `alarms.incidents`. `score` is the highest row score.
     point_scores : ndarray, shape (n,)
         Log10 of the rows in which one such event is expected by chance; what incidents are made of. NaN without a line.
     check : SelfCheck or None

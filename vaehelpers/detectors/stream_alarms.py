@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaehelpers.alarms import AlarmLine, IncidentTracker, severity
+from vaehelpers.alarms import AlarmLine, severity
 from vaehelpers.alarms.calibration import SCALES
 from vaehelpers.alarms.follow import Follower
+from vaehelpers.alarms.incidents import IncidentTracker
 from vaehelpers.common.checks import Reader
 from vaehelpers.common.errors import InputError
 
@@ -34,7 +35,7 @@ def without_few(
     Parameters
     ----------
     scales : mapping of str to ndarray, shape (n,)
-        From `vaehelpers.alarms.time_scales`.
+        From `vaehelpers.alarms.calibration.time_scales`.
     errors : mapping
         Of "row" and "window", shape (n,): what was averaged.
     gaps : ndarray of int

@@ -65,7 +65,7 @@ class Detector(BaseDetector):
     patience : int, default 10
         See `vaehelpers.model.train`.
     kind : str, default "window_error"
-        One of `vaehelpers.model.SCORES`, or several joined by "+".
+        One of `vaehelpers.scores.SCORES`, or several joined by "+".
     scales : {"window", "window+row"}, default "window+row"
         What ranks rows where `kind` is "window_error". "window+row" takes the largest of the window's error over
         `smooth` rows, the error of the row itself, and that over 25 rows, scaled so that all have the same 99.9%

@@ -8,7 +8,7 @@ from vaehelpers.metrics.flags import (
 )
 from vaehelpers.metrics.labels import runs, sliding_window_of
 from vaehelpers.metrics.nab import nab_score
-from vaehelpers.metrics.ranges import affiliation, event_wise, events_found, range_precision_recall
+from vaehelpers.metrics.ranges import affiliation, event_wise, range_precision_recall
 from vaehelpers.metrics.scores import auc_pr, auc_roc, vus, vus_pr, vus_roc
 from vaehelpers.metrics.summary import evaluate
 
@@ -20,7 +20,6 @@ __all__ = [
     "best_point_f1",
     "evaluate",
     "event_wise",
-    "events_found",
     "nab_score",
     "point_adjusted_f1_misleading",
     "point_f1",

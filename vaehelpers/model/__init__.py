@@ -1,12 +1,10 @@
 """Everything that Keras runs: the VAE, its blocks, its loss, its training and its scores."""
 
 from vaehelpers.model.collapse import active_units, collapse_report
-from vaehelpers.model.decoders import DECODERS, Decoder, make_decoder
+from vaehelpers.model.decoders import Decoder
 from vaehelpers.model.elbo import elbo_terms, free_bits, kl_divergence, kl_per_dimension
-from vaehelpers.model.encoders import ENCODERS, make_encoder
 from vaehelpers.model.layers import FusedLSTM, RepeatLSTM, Sampling, sample_posterior, use_threads
 from vaehelpers.model.likelihoods import (
-    LIKELIHOODS,
     gaussian_nll,
     get_likelihood,
     laplace_nll,
@@ -15,16 +13,12 @@ from vaehelpers.model.likelihoods import (
 )
 from vaehelpers.model.masks import masked_sum
 from vaehelpers.model.normalising import fit_latent_distance
-from vaehelpers.model.scores import SCORES, score_series, window_scores
+from vaehelpers.model.scores import score_series, window_scores
 from vaehelpers.model.training import train
 from vaehelpers.model.vae import LSTMVAE
 
 __all__ = [
-    "DECODERS",
-    "ENCODERS",
-    "LIKELIHOODS",
     "LSTMVAE",
-    "SCORES",
     "Decoder",
     "FusedLSTM",
     "RepeatLSTM",
@@ -39,8 +33,6 @@ __all__ = [
     "kl_divergence",
     "kl_per_dimension",
     "laplace_nll",
-    "make_decoder",
-    "make_encoder",
     "masked_sum",
     "register_likelihood",
     "sample_posterior",

@@ -287,7 +287,8 @@ def get_likelihood(likelihood: str | Mapping[str, Any] | Likelihood) -> Likeliho
     Parameters
     ----------
     likelihood : str, mapping or Likelihood
-        A name of `LIKELIHOODS`, or ``{"name": ..., parameter: value}`` as `Likelihood.get_config` returns it.
+        A name, such as "gaussian" or one that was registered, or ``{"name": ..., parameter: value}`` as
+        `Likelihood.get_config` returns it.
 
     Returns
     -------

@@ -156,7 +156,7 @@ def score_series(
     kind, samples, latent, seed
         See `window_scores`.
     aggregate : {"mean", "median", "max", "last", "centre", "trailing"}, default "mean"
-        From windows to points, see `vaehelpers.windows.PointAggregator`.
+        From windows to points, see `vaehelpers.windows.windows_to_points`.
     details : bool, default False
         Also return contributions, expected values and deviations.
     rows : bool, default False

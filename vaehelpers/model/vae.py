@@ -65,15 +65,16 @@ class LSTMVAE(keras.Model):
     encoder : {"lstm", "bilstm", "gru", "conv", "dense", "mixed"} or keras.layers.Layer, default "lstm"
         A layer of your own takes windows (batch, timesteps, n_features) and returns one vector for each, (batch, k).
     decoder : str or keras.layers.Layer, default "repeat"
-        "repeat", "state", "repeat+state", "feedback", "unfold", "dense" or "mixed"; see `vaehelpers.model.DECODERS`.
+        "repeat", "state", "repeat+state", "feedback", "unfold", "dense" or "mixed".
         A layer of your own takes z (batch, latent_dim) and returns (batch, timesteps, n_outputs), where n_outputs is
         n_features (twice that for likelihoods that learn a scale per value). If its `call` has arguments `base` or
         `targets`, it gets the linear path's reconstruction and, in training, the true windows. With a linear path its
         outputs are multiplied by a weight that starts at 0, so that training starts from probabilistic PCA. Layers are
         used as they are, not copied: give each model its own. With `patch`, both see patches instead of rows.
     likelihood : str or Likelihood, default "gaussian"
-        See `vaehelpers.model.LIKELIHOODS`. The default is the sigma-VAE: one noise variance per variable, set to its
-        optimum at each step.
+        "gaussian", "gaussian-fixed", "gaussian-learned", "student-t", "laplace", a name of your own
+        (`register_likelihood`), or the object itself. The default is the sigma-VAE: one noise variance per variable,
+        set to its optimum at each step.
     linear_path : bool, default True
         Add the linear path. `start_from_pca` sets it to probabilistic PCA.
     patch : int, default 1

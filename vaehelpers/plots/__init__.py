@@ -5,16 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "base": ["OKABE_ITO", "Picture", "new_axes", "picture"],
-        "compare": ["comparison", "contributions", "kind_matrix", "latent_kl", "training_curves", "variable_heat"],
-        "lines": [
-            "calibration",
-            "event_closeup",
-            "reconstruction",
-            "score",
-            "score_histogram",
-            "series",
-            "stacked_series",
-        ],
+        "base": ["OKABE_ITO", "new_axes", "picture"],
+        "compare": ["latent_kl"],
+        "lines": ["reconstruction", "score", "series"],
     },
 )

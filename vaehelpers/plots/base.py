@@ -135,6 +135,8 @@ def picture(figure: Figure, alt: str = "", *, dpi: int = 120, colours: int = 64)
     Returns
     -------
     Picture
+        Shown by a notebook as the last value of a cell; with the attributes `png` (bytes), `alt` and `width` (CSS
+        pixels).
 
     Examples
     --------

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vaehelpers.common import InputError
-from vaehelpers.plots import OKABE_ITO, Picture, picture
-from vaehelpers.plots.base import WIDTH
+from vaehelpers.plots import OKABE_ITO, picture
+from vaehelpers.plots.base import WIDTH, Picture
 
 Kind = Literal["shown", "open", "scaling"]
 

@@ -10,7 +10,8 @@ matplotlib is imported when something is drawn, not before.
 from __future__ import annotations
 
 from vaehelpers.common import InputError
-from vaehelpers.plots import OKABE_ITO, Picture
+from vaehelpers.plots import OKABE_ITO
+from vaehelpers.plots.base import Picture
 from vaehelpers.plots.canvas import INK, MARKS, Canvas
 from vaehelpers.plots.drawings_numbers import (
     gradient_paths,

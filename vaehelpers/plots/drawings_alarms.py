@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vaehelpers.common import InputError
-from vaehelpers.plots import OKABE_ITO, Picture, new_axes, picture
+from vaehelpers.plots import OKABE_ITO, new_axes, picture
+from vaehelpers.plots.base import Picture
 from vaehelpers.plots.canvas import INK, PALE
 
 __all__ = ["incident_lines", "rows_in_blocks"]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vaehelpers.common import InputError
-from vaehelpers.plots import OKABE_ITO, Picture, new_axes, picture
+from vaehelpers.plots import OKABE_ITO, new_axes, picture
+from vaehelpers.plots.base import Picture
 from vaehelpers.plots.canvas import Canvas
 
 

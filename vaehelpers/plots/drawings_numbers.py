@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vaehelpers.common import InputError
-from vaehelpers.plots import OKABE_ITO, Picture, picture
+from vaehelpers.plots import OKABE_ITO, picture
+from vaehelpers.plots.base import Picture
 from vaehelpers.plots.canvas import INK, Canvas
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from vaehelpers import plots
 from vaehelpers.common.progress import Progress, quiet
 from vaehelpers.data.series import Series
+from vaehelpers.plots.base import Picture
 from vaehelpers.report import figures, findings, narrative
 from vaehelpers.report import methods as comparing
 from vaehelpers.report.alarms_view import AlarmView, view
@@ -29,7 +29,7 @@ MOST_IN_SUMMARY = 10  # events that summary.md lists
 
 
 class Report:
-    """What there is to say about one series; sentences as Markdown, figures as `plots.Picture`.
+    """What there is to say about one series; sentences as Markdown, figures as `Picture`.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Report:
         """Status, how many alarms to expect, the worst event, and the labels where there are any."""
         return narrative.describe_summary(self.data, self.found, self.alarms, self.table)
 
-    def overview(self) -> plots.Picture:
+    def overview(self) -> Picture:
         """The series with its events, and the score with its line."""
         return figures.overview(self.data, self.found, self.alarms)
 
@@ -128,11 +128,11 @@ class Report:
         """The table of events."""
         return narrative.describe_events(self.data, self.found, self.alarms)
 
-    def closeups(self) -> plots.Picture | None:
+    def closeups(self) -> Picture | None:
         """The worst events, each with the expected band above and the score below."""
         return figures.closeups(self.data, self.detector, self.found, self.alarms)
 
-    def contributions(self) -> plots.Picture | None:
+    def contributions(self) -> Picture | None:
         """Which variables made which event; None with one variable or without events."""
         return figures.contribution_map(self.data, self.found)
 
@@ -153,11 +153,11 @@ class Report:
         """Length, sampling, gaps, missing values, labels, and what reading noticed."""
         return narrative.describe_data(self.data)
 
-    def data_figure(self) -> plots.Picture:
+    def data_figure(self) -> Picture:
         """The whole series with its gaps, labels and training part."""
         return figures.show_data(self.data)
 
-    def variable_map(self) -> plots.Picture | None:
+    def variable_map(self) -> Picture | None:
         """Heat map of variables by time; None with one variable."""
         return figures.variable_map(self.data, self.found)
 
@@ -173,7 +173,7 @@ class Report:
         """How the training went."""
         return narrative.describe_training(self.detector)
 
-    def training_figure(self) -> plots.Picture:
+    def training_figure(self) -> Picture:
         """Training curves."""
         return figures.show_training(self.detector)
 
@@ -181,7 +181,7 @@ class Report:
         """Whether the latent is used."""
         return narrative.describe_latent(self.detector)
 
-    def latent_figure(self) -> plots.Picture | None:
+    def latent_figure(self) -> Picture | None:
         """KL per latent dimension; None where there are too few windows to measure it."""
         return figures.show_latent(self.detector)
 
@@ -189,7 +189,7 @@ class Report:
         """What to look for in the figure of reconstructions, with the share of rows inside the band."""
         return narrative.describe_reconstructions(self.data, self.detector, self.found)
 
-    def reconstructions_figure(self) -> plots.Picture:
+    def reconstructions_figure(self) -> Picture:
         """Two usual stretches on the left, the two strangest on the right."""
         return figures.reconstruction_examples(self.data, self.detector, self.found)
 
@@ -197,7 +197,7 @@ class Report:
         """What the score is, and where its line lies."""
         return narrative.describe_score(self.data, self.detector, self.alarms)
 
-    def score_figure(self) -> plots.Picture:
+    def score_figure(self) -> Picture:
         """The score over time, and how its values spread."""
         return figures.show_score(self.data, self.detector, self.found)
 
@@ -205,7 +205,7 @@ class Report:
         """What the line promised, and what held-back rows showed."""
         return narrative.describe_calibration(self.data, self.detector, self.found, self.rates, self.alarms)
 
-    def promise_figure(self) -> plots.Picture | None:
+    def promise_figure(self) -> Picture | None:
         """Promised against realised rates; None where nothing could be measured."""
         return figures.show_calibration(self.detector, self.rates)
 
@@ -213,11 +213,11 @@ class Report:
         """How the detector and the baselines do against the labels."""
         return narrative.describe_evaluation(self.data, self.table)
 
-    def kinds_figure(self) -> plots.Picture | None:
+    def kinds_figure(self) -> Picture | None:
         """Which kinds of labelled anomaly each method found; None where kinds are not known."""
         return figures.show_kinds(self.data, self.methods) if self.methods else None
 
-    def evaluation_figure(self) -> plots.Picture | None:
+    def evaluation_figure(self) -> Picture | None:
         """Recall, precision and VUS-PR of all methods; None without labels."""
         return figures.show_evaluation(self.table)
 

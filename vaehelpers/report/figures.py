@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from vaehelpers import plots
 from vaehelpers.data.series import Series
+from vaehelpers.plots import compare, lines
+from vaehelpers.plots.base import Picture
 from vaehelpers.report.alarms_view import AlarmView
 from vaehelpers.report.findings import collapse_of, kinds_found, ranked_events
 from vaehelpers.report.methods import Method, event_shares, own_rate, promised_rates, shares_of
@@ -39,7 +41,7 @@ def _overlaps(table: pd.DataFrame, marks: NDArray[Any]) -> int:
     return sum(bool(marks[first : last + 1].any()) for first, last in zip(table["first"], table["last"]))
 
 
-def show_data(data: Series, found: Explanation | None = None) -> plots.Picture:
+def show_data(data: Series, found: Explanation | None = None) -> Picture:
     """The whole series with its gaps, labels, training part and, where given, found events."""
     table = None if found is None else found.events
     shown = _shown_variables(data, found)
@@ -48,7 +50,7 @@ def show_data(data: Series, found: Explanation | None = None) -> plots.Picture:
         _draw_variable(data, 0, ax, table)
     else:
         figure, ax = plots.new_axes(height=max(2.4, 0.5 * len(shown) + 0.9))
-        plots.stacked_series(
+        lines.stacked_series(
             data.values[:, shown], [_label(data, i) for i in shown], times=data.times, labels=data.labels,
             events=table, gaps=data.gaps, train_rows=data.train_rows, ax=ax,
         )  # fmt: skip
@@ -71,7 +73,7 @@ def _draw_variable(data: Series, variable: int, ax: Any, table: pd.DataFrame | N
     )  # fmt: skip
 
 
-def overview(data: Series, found: Explanation, alarms: AlarmView) -> plots.Picture:
+def overview(data: Series, found: Explanation, alarms: AlarmView) -> Picture:
     """The report's first figure: the series with its events, and the score with its threshold below."""
     shown = _shown_variables(data, found)
     tall = 2.4 if data.n_features == 1 else max(2.4, 0.45 * len(shown) + 0.7)
@@ -79,7 +81,7 @@ def overview(data: Series, found: Explanation, alarms: AlarmView) -> plots.Pictu
     if data.n_features == 1:
         _draw_variable(data, 0, above, found.events)
     else:
-        plots.stacked_series(
+        lines.stacked_series(
             data.values[:, shown], [_label(data, i) for i in shown], times=data.times, labels=data.labels,
             events=found.events, gaps=data.gaps, train_rows=data.train_rows, ax=above,
         )  # fmt: skip
@@ -91,14 +93,14 @@ def overview(data: Series, found: Explanation, alarms: AlarmView) -> plots.Pictu
     return plots.picture(figure, text)
 
 
-def show_training(detector: Detector) -> plots.Picture:
+def show_training(detector: Detector) -> Picture:
     """Training curves."""
     figure, ax = plots.new_axes(height=2.6)
-    plots.training_curves(detector.history_, ax=ax)
+    compare.training_curves(detector.history_, ax=ax)
     return plots.picture(figure, f"Training curves over {detector.training_['steps']:,} steps.")
 
 
-def show_latent(detector: Detector) -> plots.Picture | None:
+def show_latent(detector: Detector) -> Picture | None:
     """KL per latent dimension; None where there are too few windows to measure it."""
     if not collapse_of(detector):
         return None
@@ -110,7 +112,7 @@ def show_latent(detector: Detector) -> plots.Picture | None:
     )
 
 
-def reconstruction_examples(data: Series, detector: Detector, found: Explanation) -> plots.Picture:
+def reconstruction_examples(data: Series, detector: Detector, found: Explanation) -> Picture:
     """Two usual stretches on the left, the two strangest on the right, one window long each."""
     good, bad = _examples(data, detector, found)
     figure, axes = plots.new_axes(2, 2, height=2.5)
@@ -158,7 +160,7 @@ def _examples(data: Series, detector: Detector, found: Explanation) -> tuple[lis
     return list(dict.fromkeys(usual)), strange
 
 
-def show_score(data: Series, detector: Detector, found: Explanation) -> plots.Picture:
+def show_score(data: Series, detector: Detector, found: Explanation) -> Picture:
     """The score with threshold and labels, and how calibration rows and all rows spread."""
     figure, (above, below) = plots.new_axes(2, height=2.5)
     limit = detector.threshold_.threshold_
@@ -166,14 +168,14 @@ def show_score(data: Series, detector: Detector, found: Explanation) -> plots.Pi
         found.scores, limit, times=data.times, labels=data.labels, events=found.events, gaps=data.gaps,
         train_rows=data.train_rows, ax=above,
     )  # fmt: skip
-    plots.score_histogram(detector.calibration_scores_, found.scores, limit, ax=below)
+    lines.score_histogram(detector.calibration_scores_, found.scores, limit, ax=below)
     over = int(np.nansum(found.scores > limit))
     return plots.picture(figure, f"Anomaly score of every row; {_count(over, 'row')} above the threshold.")
 
 
 def closeups(
     data: Series, detector: Detector, found: Explanation, alarms: AlarmView, *, most: int = 3
-) -> plots.Picture | None:
+) -> Picture | None:
     """The most surprising events, each with the expected band above and the score that the line is drawn through."""
     ranked = ranked_events(found).head(most)
     if not len(ranked):
@@ -182,7 +184,7 @@ def closeups(
     axes = np.asarray(axes).reshape(2, len(ranked))
     for column, (number, event) in enumerate(zip(range(1, len(ranked) + 1), ranked.to_dict("records"))):
         variable = int(np.argmax(shares_of(np.nan_to_num(found.contributions[event["peak_row"]]))))
-        plots.event_closeup(
+        lines.event_closeup(
             axes[:, column], data.values[:, variable], found.expected[:, variable], alarms.score(found),
             first=event["first"], last=event["last"], lower=found.lower[:, variable], upper=found.upper[:, variable],
             threshold=alarms.threshold, score_name=alarms.score_name, times=data.times, labels=data.labels,
@@ -201,7 +203,7 @@ def closeups(
     return plots.picture(figure, f"Close-ups of the {len(ranked)} most surprising events.")
 
 
-def contribution_map(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> plots.Picture | None:
+def contribution_map(data: Series, found: Explanation, *, most: int = MAX_ROWS) -> Picture | None:
     """Which variables made which event; None with one variable or without events."""
     ranked = ranked_events(found).head(most)
     if data.n_features == 1 or not len(ranked):
@@ -209,43 +211,43 @@ def contribution_map(data: Series, found: Explanation, *, most: int = MAX_ROWS) 
     shares = event_shares(found)[ranked.index]
     keep = _shown_variables(data, found)
     figure, ax = plots.new_axes(height=max(1.8, 0.32 * len(ranked) + 1.4))
-    plots.contributions(shares[:, keep], [data.columns[i] for i in keep], ax=ax)
+    compare.contributions(shares[:, keep], [data.columns[i] for i in keep], ax=ax)
     top = data.columns[int(shares.mean(axis=0).argmax())]
     return plots.picture(figure, f"Share of each variable in {_count(len(ranked), 'event')}; {top} has the largest.")
 
 
-def variable_map(data: Series, found: Explanation, *, most: int = 60) -> plots.Picture | None:
+def variable_map(data: Series, found: Explanation, *, most: int = 60) -> Picture | None:
     """What each variable adds to the score over time; None with one variable."""
     if data.n_features == 1:
         return None
     weight = np.nanmax(np.nan_to_num(found.contributions), axis=0)
     keep = sorted(np.argsort(-weight, kind="stable")[:most].tolist())
     figure, ax = plots.new_axes(height=max(1.8, 0.2 * len(keep) + 1.0))
-    plots.variable_heat(found.contributions[:, keep], [_label(data, i) for i in keep], times=data.times, ax=ax)
+    compare.variable_heat(found.contributions[:, keep], [_label(data, i) for i in keep], times=data.times, ax=ax)
     top = data.columns[int(np.argmax(weight))]
     some = "" if len(keep) == data.n_features else f" {len(keep)} of {data.n_features} are drawn."
     return plots.picture(figure, f"Heat map of {len(keep)} variables over time; {top} adds the most.{some}")
 
 
-def show_calibration(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> plots.Picture | None:
+def show_calibration(detector: Detector, rates: Mapping[str, Sequence[RealisedRate]]) -> Picture | None:
     """Promised against realised false-alarm rates; None where nothing could be measured."""
     if not rates:
         return None
     figure, ax = plots.new_axes(height=3.4)
     measured = {source: np.array([[r.rate, r.low, r.high] for r in several]) for source, several in rates.items()}
-    plots.calibration(
+    lines.calibration(
         np.array(promised_rates(detector)), measured, chosen=float(detector.settings_["false_alarm_rate"]), ax=ax
     )
     own = [f"{_percent(own_rate(detector, several).rate)} on {source}" for source, several in rates.items()]
     return plots.picture(figure, f"Promised {_percent(detector.settings_['false_alarm_rate'])}, realised {_and(own)}.")
 
 
-def show_evaluation(table: pd.DataFrame | None) -> plots.Picture | None:
+def show_evaluation(table: pd.DataFrame | None) -> Picture | None:
     """Recall, precision and VUS-PR of all methods; None without labels."""
     if table is None:
         return None
     figure, ax = plots.new_axes(height=0.45 * len(table) + 1.2)
-    plots.comparison(
+    compare.comparison(
         table[["recall", "precision", "vus_pr"]].rename(columns={"vus_pr": "VUS-PR"}), ax=ax
     )  # fmt: skip
     ours = table.iloc[0]
@@ -253,12 +255,12 @@ def show_evaluation(table: pd.DataFrame | None) -> plots.Picture | None:
     return plots.picture(figure, text)
 
 
-def show_kinds(data: Series, methods: Sequence[Method]) -> plots.Picture | None:
+def show_kinds(data: Series, methods: Sequence[Method]) -> Picture | None:
     """Which kinds of labelled anomaly each method found; None where kinds are not known."""
     if data.kinds is None or not len(data.kinds):
         return None
     found, total = kinds_found(data, methods)
     figure, ax = plots.new_axes(height=0.42 * len(found) + 1.1)
-    plots.kind_matrix(found, total, ax=ax)
+    compare.kind_matrix(found, total, ax=ax)
     said = ", ".join(f"{kind} {int(found.iloc[0][kind])} of {int(total[kind])}" for kind in total.index)
     return plots.picture(figure, f"{found.index[0]} by kind: {said}.")

@@ -94,7 +94,7 @@ def compare_methods(
     found : Explanation
         What `detector` says about `data`.
     baselines : sequence of str, default ("moving_zscore", "pca")
-        Names out of `vaehelpers.detectors.BASELINES`.
+        Names out of `vaehelpers.baselines.BASELINES`.
 
     Returns
     -------

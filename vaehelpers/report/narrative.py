@@ -1,7 +1,7 @@
 """What a report says about one series: the sentences around the numbers, and the figures.
 
 Every function takes the series, the fitted detector and what it found, and returns Markdown text, a table, or a
-`plots.Picture`; so the report notebook is right for one variable or forty, with labels or without, with times or row
+`Picture`; so the report notebook is right for one variable or forty, with labels or without, with times or row
 numbers. The numbers come from `vaehelpers.findings`. The notebook that uses all of it: notebooks/07_report.ipynb.
 """
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vaehelpers import plots
+from vaehelpers.plots.base import Picture
 from vaehelpers.report.chart import bokeh_script, chart_items
 from vaehelpers.report.narrative import event_table
 from vaehelpers.report.payload import page_payload
@@ -134,13 +134,13 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         ("Limits", [report.limits()]),
     ]
     return [
-        {"title": title, "parts": [_picture(p) if isinstance(p, plots.Picture) else markdown_html(p) for p in shown]}
+        {"title": title, "parts": [_picture(p) if isinstance(p, Picture) else markdown_html(p) for p in shown]}
         for title, several in parts
         if (shown := [part for part in several if part is not None and part != ""])
     ]
 
 
-def _picture(picture: plots.Picture | None) -> dict[str, Any] | None:
+def _picture(picture: Picture | None) -> dict[str, Any] | None:
     if picture is None:
         return None
     return {"data": base64.b64encode(picture.png).decode("ascii"), "alt": picture.alt, "width": picture.width}
