@@ -5,7 +5,7 @@
 FOLDER holds files in the format of TSB-AD. Each preset is fitted as it is and with each change, under the same seeds,
 and judged as `vaehelpers bench` does: VUS-PR over all rows, with the default score. The changes:
 
-- **layer-norm**: layer normalisation behind every hidden layer of the decoder (Ba et al. 2016), LSTMs included.
+- **layer-norm**: ``Detector(layer_norm=True)``, normalisation behind every layer of the decoder's stack.
 - **noise-0.1, noise-0.3**: in training the encoder reads the window with so much normal noise, in training deviations,
   and the decoder is held against the window without it (Vincent et al. 2008; Im et al. 2017 for the VAE).
 - **masked-0.1, masked-0.25**: in training the encoder reads zero (the mean) in place of one stretch of rows, so large
@@ -41,12 +41,11 @@ Errors = list[tuple[Any, ...]]
 
 
 def changed(change: str) -> Callable[..., Any]:
-    """What builds the model of a detector's settings, with one change of this file."""
+    """What builds the model of a detector's settings, so that its encoder reads damaged windows in training."""
     import keras
     from keras import ops
 
     from vaehelpers.model import LSTMVAE
-    from vaehelpers.model.decoders import DECODERS
 
     name, _, size = change.partition("-")
 
@@ -71,31 +70,11 @@ def changed(change: str) -> Callable[..., Any]:
             return ops.where((place >= 0) & (place < length), 0.0, windows)
 
     def build(settings: Any, timesteps: int, n_features: int) -> Any:
-        patch = min(settings["patch"], timesteps)
         names = ("units", "encoder", "decoder", "likelihood", "linear_path")
-        chosen = {key: settings[key] for key in names}
-        if change == "layer-norm":
-            units = chosen["units"] if isinstance(chosen["units"], tuple) else (chosen["units"],)
-            decoder = DECODERS[chosen["decoder"]](
-                -(-timesteps // patch), patch * n_features, units=units[::-1], seed=settings["seed"] + 1,
-                zero_head=chosen["linear_path"], name="decoder",
-            )  # fmt: skip
-            decoder.stack = [Normalised(layer) for layer in decoder.stack]
-            chosen["decoder"] = decoder
         return Model(
-            timesteps, n_features, settings["latent_dim"], **chosen, patch=patch, seed=int(settings["seed"])
-        )
-
-    class Normalised(keras.layers.Layer):
-        """A layer, and the normalisation of what it gives."""
-
-        def __init__(self, layer: Any) -> None:
-            super().__init__()
-            self.layer, self.norm = layer, keras.layers.LayerNormalization()
-
-        def call(self, inputs: Any, training: bool | None = None) -> Any:
-            more = {"training": training} if isinstance(self.layer, keras.layers.RNN) else {}
-            return self.norm(self.layer(inputs, **more))
+            timesteps, n_features, settings["latent_dim"], **{key: settings[key] for key in names},
+            patch=min(settings["patch"], timesteps), seed=int(settings["seed"]),
+        )  # fmt: skip
 
     return build
 
@@ -108,11 +87,12 @@ class Member:
         from vaehelpers.detectors import Detector, saved
 
         usual = saved.build_model
-        if change:
+        more = {"layer_norm": True} if change == "layer-norm" else {}
+        if change and not more:
             saved.build_model = changed(change)
         try:
             begin = time.process_time()
-            self.detector = Detector(preset, seed=seed).fit(series.train)
+            self.detector = Detector(preset, seed=seed, **more).fit(series.train)
             self.seconds = time.process_time() - begin
         finally:
             saved.build_model = usual
@@ -159,8 +139,8 @@ def ranked(series: Any, errors: Errors, smoothed: int) -> float:
 
 def one_series(path: Path, presets: list[str], changes: list[str], seeds: int, together: bool) -> list[Row]:
     """All that is asked for, on one file."""
-    from vaehelpers.model import use_threads
     from vaehelpers.data import read_tsb_ad
+    from vaehelpers.model import use_threads
 
     use_threads(1)
     use_threads(1)
@@ -214,7 +194,9 @@ def table(found: pd.DataFrame, against: list[str]) -> str:
         for one in against:
             less = (means[model, change] - means[one, "as it is"]).to_numpy()
             low, high = np.quantile(less[drawn].mean(axis=1), [0.025, 0.975])
-            cells.append("" if (model, change) == (one, "as it is") else f"{less.mean():+.3f} ({low:+.3f} to {high:+.3f})")
+            cells.append(
+                "" if (model, change) == (one, "as it is") else f"{less.mean():+.3f} ({low:+.3f} to {high:+.3f})"
+            )
         lines.append("| " + " | ".join([*cells, f"{seconds[model, change]:.0f}"]) + " |")
     return "\n".join(lines)
 

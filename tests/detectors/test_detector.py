@@ -203,6 +203,14 @@ def test_a_fresh_process_scores_the_same(fitted, folder, tmp_path):
     pd.testing.assert_frame_equal(loaded.history_, fitted.history_, check_dtype=False)
 
 
+def test_normalised_layers_are_saved_as_well(tmp_path):
+    detector = Detector(**QUICK, encoder="dense", decoder="dense", layer_norm=True).fit(normal())
+    assert len(detector.model_.decoder.norms) == 1
+    loaded = Detector.load(detector.save(tmp_path / "saved"))
+    assert loaded.settings_["layer_norm"]
+    np.testing.assert_allclose(loaded.decision_function(odd()), detector.decision_function(odd()), rtol=1e-6)
+
+
 def test_saved_twice_and_saved_over(fitted, folder):
     with pytest.raises(InputError, match="exists already"):
         fitted.save(folder)

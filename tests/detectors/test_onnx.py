@@ -72,6 +72,11 @@ def scorer(fitted, tmp_path_factory):
         (2, {"encoder": "lstm", "decoder": "unfold", "patch": 7, "units": (6, 4)}),
         (2, {"encoder": "mixed", "decoder": "mixed", "likelihood": "gaussian-learned"}),
         (1, {"encoder": "lstm", "decoder": "repeat", "likelihood": "gaussian-learned", "patch": 4}),
+        (1, {"encoder": "dense", "decoder": "dense", "layer_norm": True, "units": (6, 4)}),
+        (2, {"encoder": "mixed", "decoder": "mixed", "layer_norm": True}),
+        (1, {"encoder": "lstm", "decoder": "unfold", "layer_norm": True, "patch": 7}),
+        (2, {"encoder": "lstm", "decoder": "repeat", "layer_norm": True, "patch": 4}),
+        (1, {"encoder": "gru", "decoder": "repeat+state", "layer_norm": True, "patch": 4, "units": (6, 4)}),
     ],
     ids=lambda value: "-".join(map(str, list(value.values())[:2])) if isinstance(value, dict) else str(value),
 )

@@ -232,6 +232,45 @@ def test_dense_decoder_by_hand():
     np.testing.assert_allclose(decoder(z), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_dense_decoder_with_layer_norm_by_hand():
+    """Every layer's outputs: mean 0 and variance 1 over the units, then a scale and a shift of their own."""
+    decoder, z = DenseDecoder(T, 2, units=(5, 6), layer_norm=True), some(4, 3)
+    decoder(z)
+    shake(decoder)
+    hidden = z
+    for layer, norm in zip(decoder.stack, decoder.norms, strict=True):
+        (w, b), (scale, shift) = layer.get_weights(), norm.get_weights()
+        hidden = np.tanh(hidden @ w + b)
+        away = hidden - hidden.mean(axis=1, keepdims=True)
+        hidden = scale * away / np.sqrt((away**2).mean(axis=1, keepdims=True) + norm.epsilon) + shift
+    head, bias = decoder.head.get_weights()
+    np.testing.assert_allclose(decoder(z), (hidden @ head + bias).reshape(4, T, 2), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in DECODERS if name != "feedback"])
+def test_layer_norm_takes_away_the_size_of_what_every_layer_gives(name):
+    decoder = decoder_of(name, features=2, units=(6, 4), seed=3, layer_norm=True)
+    decoder(some(3, 5))
+    assert [norm.gamma.shape for norm in decoder.norms] == [(6,), (4,)]
+    decoder.norms[-1].gamma.assign(np.zeros(4))  # nothing of the last layer is left, so that z cannot be told by it
+    if name == "unfold":  # whose head reads the vectors as well
+        kernel, bias = decoder.head.get_weights()
+        kernel[4:] = 0
+        decoder.head.set_weights([kernel, bias])
+    np.testing.assert_array_equal(*np.asarray(decoder(some(2, 5, seed=1))))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(decoder))
+    assert again.layer_norm and len(again.norms) == 2
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [("feedback", "the feedback decoder has none"), (keras.layers.Dense(2), "put the normalisation into your layer")],
+)
+def test_layer_norm_is_refused_where_there_is_none(decoder, message):
+    with pytest.raises(InputError, match=f"layer_norm=True.*{message}"):
+        LSTMVAE(T, 2, 3, units=4, decoder=decoder, layer_norm=True)
+
+
 # -- feedback ------------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from vaehelpers.data.arrays import as_series
 from vaehelpers.data.series import Series
 from vaehelpers.detectors.alignment import align, unnamed
 from vaehelpers.detectors.calibration import error_scales, make_rule, reach_of, rows_of, without_outbreaks
-from vaehelpers.detectors.prepared import Details, Errors, Explanation, Prepared
+from vaehelpers.detectors.prepared import Array, Details, Errors, Explanation, Prepared
 from vaehelpers.detectors.rows import RowScales
 from vaehelpers.detectors.seen import Seen
 from vaehelpers.detectors.settings import SHARED, Parameter, check_settings, unknown_name
@@ -469,9 +469,7 @@ class BaseDetector(BaseEstimator):
         points = self.points(prepared, progress=progress)
         return np.repeat(points[:, None] / self.n_features_in_, self.n_features_in_, axis=1), points
 
-    def _time_scales(
-        self, prepared: Prepared, progress: Progress, errors: Errors | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def _time_scales(self, prepared: Prepared, progress: Progress, errors: Errors | None = None) -> dict[str, Array]:
         """Errors of rows and windows smoothed to several lengths, as alarms look at them; `errors` where known."""
         row_errors, windows = self._errors(prepared, progress) if errors is None else errors
         self._row_errors = row_errors

@@ -258,18 +258,21 @@ def _decoder(graph: _Graph, model: Any, z: str, base: str | None) -> str:
     """Means (batch, patches, patch * k) that the decoder adds to the linear path."""
     block, width = model.decoder, model.patch * model.n_features
     name = getattr(block, "name_", "")
-    if name == "dense":
+
+    def normed(x: str, i: int) -> str:
+        return graph.normalize(x, block.norms[i]) if block.norms else x
+
+    if name in ("dense", "mixed"):
         hidden = z
-        for layer in block.stack:
-            hidden = graph.dense(hidden, layer)
+        for i, layer in enumerate(block.stack):
+            hidden = normed(graph.dense(hidden, layer), i)
+    if name == "dense":
         kernel, bias = block.head.get_weights()
         kernel = kernel.reshape(len(kernel), block.timesteps, -1)[..., :width].reshape(len(kernel), -1)
         bias = bias.reshape(block.timesteps, -1)[:, :width].ravel()
         return graph.reshape(graph.affine(hidden, kernel, bias), -1, block.timesteps, width)
     if name == "mixed":
-        hidden = z
-        for layer in [*block.stack, block.unfold]:
-            hidden = graph.dense(hidden, layer)
+        hidden = graph.dense(hidden, block.unfold)
         kernel, bias = block.head.get_weights()
         hidden = graph.reshape(hidden, -1, block.timesteps, block.mixtures)
         return graph.affine(hidden, kernel[:, :width], bias[:width])
@@ -278,8 +281,8 @@ def _decoder(graph: _Graph, model: Any, z: str, base: str | None) -> str:
             graph.dense(graph.dense(z, block.first), block.unfold), -1, block.timesteps, block.width
         )
         vectors = hidden = graph.swap(vectors)
-        for layer in block.stack:
-            hidden, _ = graph.lstm(hidden, [layer])
+        for i, layer in enumerate(block.stack):
+            hidden = normed(graph.lstm(hidden, [layer])[0], i)
         kernel, bias = block.head.get_weights()
         joined = graph.node("Concat", hidden, vectors, axis=2)
         return graph.swap(graph.affine(joined, kernel[:, :width], bias[:width]))
@@ -298,6 +301,6 @@ def _decoder(graph: _Graph, model: Any, z: str, base: str | None) -> str:
         states = None
         if name != "repeat":
             states = (graph.dense(z, block.first_output[i]), graph.dense(z, block.first_carry[i]))
-        hidden, _ = graph.lstm(hidden, [layer], states)
+        hidden = normed(graph.lstm(hidden, [layer], states)[0], i)
     kernel, bias = block.head.get_weights()
     return graph.swap(graph.affine(hidden, kernel[:, :width], bias[:width]))

@@ -82,7 +82,7 @@ def build_model(settings: Mapping[str, Any], timesteps: int, n_features: int) ->
     from vaehelpers.model.own import fresh_copy
     from vaehelpers.model.vae import LSTMVAE
 
-    names = ("units", "encoder", "decoder", "likelihood", "linear_path")
+    names = ("units", "encoder", "decoder", "likelihood", "linear_path", "layer_norm")
     chosen = {name: settings[name] for name in names}
     return LSTMVAE(
         timesteps,

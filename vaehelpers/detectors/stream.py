@@ -43,7 +43,13 @@ FORMAT = 3
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-_UNUSED = ("threshold", "preset", "mix_variables", "scales")  # settings that no trailing score depends on
+_UNUSED = (
+    "threshold",
+    "preset",
+    "mix_variables",
+    "scales",
+    "layer_norm",
+)  # settings that no trailing score depends on, or that the weights show
 
 
 @dataclass(frozen=True)

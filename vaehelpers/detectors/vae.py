@@ -53,6 +53,7 @@ class Detector(BaseDetector):
         shapes, and `load` for what a saved detector needs.
     likelihood : str, default "gaussian"
     linear_path : bool, default True
+    layer_norm : bool, default False
     patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
     mix_variables : bool, default True

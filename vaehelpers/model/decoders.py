@@ -29,6 +29,8 @@ class Decoder(_Block):
         Of the initial weights.
     zero_head : bool, default False
         Start the last layer at zero; the model does so when a linear path carries the first reconstruction.
+    layer_norm : bool, default False
+        Normalise the outputs of each layer of the stack, over its units (Ba et al. 2016).
 
     Notes
     -----
@@ -61,16 +63,26 @@ class Decoder(_Block):
         units: int | Sequence[int] = (32,),
         seed: int = 0,
         zero_head: bool = False,
+        layer_norm: bool = False,
         **kwargs: Any,
     ):
         super().__init__(units=units, seed=seed, **kwargs)
         self.timesteps = int(timesteps)
         self.n_outputs = int(n_outputs)
         self.zero_head = bool(zero_head)
+        self.layer_norm = bool(layer_norm)
+        self.norms = [keras.layers.LayerNormalization(name=f"norm_{i}") for i in range(len(self.units) * layer_norm)]
 
     def get_config(self) -> dict[str, Any]:
         config = {"timesteps": self.timesteps, "n_outputs": self.n_outputs, "zero_head": self.zero_head}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **config, "layer_norm": self.layer_norm}
+
+    def _through_stack(self, hidden: Any, **options: Any) -> Any:
+        """Through every layer of the stack, each followed by its normalisation where there is one."""
+        for i, layer in enumerate(self.stack):
+            hidden = layer(hidden, **options)
+            hidden = self.norms[i](hidden) if self.norms else hidden
+        return hidden
 
     def _head(self, size: int | None = None) -> keras.layers.Dense:
         kernel = "zeros" if self.zero_head else _initializer("glorot", self.seed, 9_000)
@@ -101,10 +113,7 @@ class RepeatDecoder(Decoder):
         self.head = self._head()
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
-        hidden = z
-        for layer in self.stack:
-            hidden = layer(hidden, training=training)
-        return self.head(hidden)
+        return self.head(self._through_stack(z, training=training))
 
 
 class _StateMixin:
@@ -144,8 +153,10 @@ class StateDecoder(_StateMixin, Decoder):
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
         hidden = self.repeat(z if self._repeat else ops.ones_like(z[:, :1]))
-        for layer, first_output, first_carry in zip(self.stack, self.first_output, self.first_carry, strict=True):
-            hidden = layer(hidden, initial_state=[first_output(z), first_carry(z)], training=training)
+        for i, layer in enumerate(self.stack):
+            states = [self.first_output[i](z), self.first_carry[i](z)]
+            hidden = layer(hidden, initial_state=states, training=training)
+            hidden = self.norms[i](hidden) if self.norms else hidden
         return self.head(hidden)
 
 
@@ -258,6 +269,8 @@ class FeedbackDecoder(_StateMixin, Decoder):
         super().__init__(*args, **kwargs)
         if len(self.units) != 1:
             raise InputError(f"units={self.units}: the feedback decoder has one layer; give one size")
+        if self.layer_norm:
+            raise InputError("layer_norm=True: the feedback decoder has none; leave it out, or use another decoder")
         self.n_features = int(n_features or self.n_outputs)
         self.final_teacher_forcing = float(final_teacher_forcing)
         states = self._make_states()
@@ -310,10 +323,7 @@ class DenseDecoder(Decoder):
         self.head = self._head(self.timesteps * self.n_outputs)
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
-        hidden = z
-        for layer in self.stack:
-            hidden = layer(hidden)
-        return ops.reshape(self.head(hidden), (-1, self.timesteps, self.n_outputs))
+        return ops.reshape(self.head(self._through_stack(z)), (-1, self.timesteps, self.n_outputs))
 
 
 @keras.saving.register_keras_serializable("vaehelpers")
@@ -337,10 +347,8 @@ class MixedDecoder(Decoder):
         self.head = self._head()
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
-        hidden = z
-        for layer in self.stack:
-            hidden = layer(hidden)
-        return self.head(ops.reshape(self.unfold(hidden), (-1, self.timesteps, self.mixtures)))
+        vectors = self.unfold(self._through_stack(z))
+        return self.head(ops.reshape(vectors, (-1, self.timesteps, self.mixtures)))
 
 
 @keras.saving.register_keras_serializable("vaehelpers")
@@ -370,9 +378,7 @@ class UnfoldDecoder(Decoder):
 
     def call(self, z: Any, base: Any = None, targets: Any = None, training: bool | None = None) -> Any:
         vectors = ops.reshape(self.unfold(self.first(z)), (-1, self.timesteps, self.width))
-        hidden = vectors
-        for layer in self.stack:
-            hidden = layer(hidden, training=training)
+        hidden = self._through_stack(vectors, training=training)
         return self.head(ops.concatenate([hidden, vectors], axis=-1))
 
 
@@ -400,6 +406,7 @@ def make_decoder(
     units: Sequence[int],
     seed: int = 0,
     zero_head: bool = False,
+    layer_norm: bool = False,
 ) -> keras.layers.Layer:
     """Return the decoder of that name, or the given layer itself.
 
@@ -417,11 +424,13 @@ def make_decoder(
         Of the initial weights.
     zero_head : bool, default False
         Start the last layer at zero.
+    layer_norm : bool, default False
+        Normalise the outputs of each layer of the stack.
 
     Raises
     ------
     InputError
-        If the name is unknown.
+        If the name is unknown, or the decoder has no normalisation.
 
     Examples
     --------
@@ -430,6 +439,8 @@ def make_decoder(
     >>> type(make_decoder("state", timesteps=10, n_features=1, n_outputs=1, units=(8,))).__name__
     'StateDecoder'
     """
+    if isinstance(decoder, keras.layers.Layer) and layer_norm:
+        raise InputError("layer_norm=True changes the decoders of this package; put the normalisation into your layer")
     if isinstance(decoder, Decoder):
         return decoder
     if isinstance(decoder, keras.layers.Layer):
@@ -437,4 +448,6 @@ def make_decoder(
     if not isinstance(decoder, str) or decoder not in DECODERS:
         raise InputError(f"decoder={decoder!r} is unknown; choose one of {', '.join(DECODERS)}, or give a layer")
     more = {"n_features": n_features} if decoder == "feedback" else {}
-    return DECODERS[decoder](timesteps, n_outputs, units=units, seed=seed, zero_head=zero_head, name="decoder", **more)
+    return DECODERS[decoder](
+        timesteps, n_outputs, units=units, seed=seed, zero_head=zero_head, layer_norm=layer_norm, name="decoder", **more
+    )

@@ -81,6 +81,8 @@ class LSTMVAE(keras.Model):
         Rows that a recurrent block reads, and writes, in one step: with 8 a window of 400 rows is 50 steps long. That
         is eight times fewer steps to compute and to carry a gradient through (segments: Lin et al. 2023, SegRNN;
         patches: Nie et al. 2023). The last patch is filled up with zeros.
+    layer_norm : bool, default False
+        Normalise the outputs of each hidden layer of the decoder (Ba et al. 2016).
     free_bits : float, default 0.0
         Nats of KL per dimension that cost nothing in training (Kingma et al. 2016).
     seed : int, default 0
@@ -116,6 +118,7 @@ class LSTMVAE(keras.Model):
         likelihood: str | dict[str, Any] | Likelihood = "gaussian",
         linear_path: bool = True,
         patch: int = 1,
+        layer_norm: bool = False,
         free_bits: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
@@ -131,7 +134,7 @@ class LSTMVAE(keras.Model):
             raise InputError(f"patch={patch} is longer than a window (timesteps={timesteps}); use at most {timesteps}")
         self.units = (int(units),) if isinstance(units, (int, np.integer)) else tuple(int(size) for size in units)
         self.likelihood = get_likelihood(likelihood)
-        self.linear_path = bool(linear_path)
+        self.linear_path, self.layer_norm = bool(linear_path), bool(layer_norm)
         self.free_bits = float(free_bits)
         self.seed = int(seed)
         self._blocks_given = {"encoder": encoder, "decoder": decoder}
@@ -144,6 +147,7 @@ class LSTMVAE(keras.Model):
             units=self.units[::-1],
             seed=self.seed + 1,
             zero_head=self.linear_path,
+            layer_norm=self.layer_norm,
         )
         first = "zeros" if self.linear_path else keras.initializers.GlorotUniform(seed=self.seed * 1_000 + 7)
         self.mu_head = keras.layers.Dense(self.latent_dim, kernel_initializer=first, name="mu")
@@ -374,6 +378,7 @@ class LSTMVAE(keras.Model):
             "likelihood": self.likelihood.get_config(),
             "linear_path": self.linear_path,
             "patch": self.patch,
+            "layer_norm": self.layer_norm,
             "free_bits": self.free_bits,
             "seed": self.seed,
         }
