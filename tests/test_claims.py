@@ -167,6 +167,39 @@ def test_lstm_or_dense_follows_from_the_rows():
         assert table in text
 
 
+def searched(name):
+    """VUS-PR of each series by model and change, mean over seeds."""
+    rows = pd.read_csv(ROOT / f"docs/results/search/{name}.csv")
+    return rows.pivot_table(index="series", columns=["model", "change"], values="vus_pr")
+
+
+def test_what_is_said_of_layer_norm_follows_from_the_rows():
+    found, said = searched("layer-norm")["fast"], " ".join(text_of(ROOT / "docs/tuning.md").split())
+    plain, normed = found["as it is"], found["layer-norm"]
+    assert len(found) == 11 and normed.mean() > searched("together")["accurate", "as it is"].mean()
+    shown = [f"{name} rises from {plain[name]:.2f} to {normed[name]:.2f}" for name in ("T04",)]
+    shown += [f"{name} from {plain[name]:.2f} to {normed[name]:.2f}" for name in ("T11", "T05")]
+    assert all(text in said for text in shown), shown
+    assert (normed - plain).min() > -0.02 and "no series loses more than 0.02" in said
+
+
+def test_what_is_said_of_damage_and_averages_follows_from_the_rows():
+    changes, said = searched("changes"), " ".join(text_of(ROOT / "docs/tuning.md").split())
+    before, after = (
+        [changes[model, change]["T05"] for model in ("fast", "lstm")] for change in ("as it is", "masked-0.1")
+    )
+    texts = (f"T05 falls from {before[0]:.2f} to {after[0]:.2f}", f"from {before[1]:.2f} to {after[1]:.2f} with `lstm`")
+    assert all(text in said for text in texts), texts
+    means = searched("together").mean()
+    best = {name: means[name, "as it is"] for name in ("fast", "accurate", "lstm")}
+    averages = {key: mean for key, mean in means.items() if key[1] != "as it is"}
+    assert len(averages) == 14
+    for (model, _), mean in averages.items():
+        assert mean - max(best[name] for name in best if name in model) < 0.01
+        assert mean - best["accurate"] < 0.002
+    assert f"Three `lstm` models together reach {means['3 x lstm', 'windows']:.3f}" in said
+
+
 @pytest.mark.parametrize("path", ["README.md", "notebooks/00_start_here.ipynb"])
 def test_that_recurrence_does_not_pay_is_in_the_tables(path):
     rows = {name: pd.read_csv(ROOT / f"docs/results/tuning-{name}/bench.csv") for name in ("lstm", "fast")}
