@@ -183,6 +183,20 @@ def test_what_is_said_of_layer_norm_follows_from_the_rows():
     assert (normed - plain).min() > -0.02 and "no series loses more than 0.02" in said
 
 
+def test_that_the_gain_of_layer_norm_does_not_carry_over_follows_from_the_rows():
+    said = " ".join(text_of(ROOT / "docs/tuning.md").split())
+    each = {}
+    for folder in ("nab23-fast", "nab23-layer-norm"):
+        rows = pd.read_csv(ROOT / f"docs/results/{folder}/bench.csv").query("method == 'vae'")
+        assert rows.groupby("seed")["file"].nunique().tolist() == [23, 23, 23]
+        each[folder] = rows.groupby("file")["vus_pr"].mean().rename(lambda name: name[:3])
+    plain, normed = each["nab23-fast"], each["nab23-layer-norm"]
+    assert f"{normed.mean():.3f}, against {plain.mean():.3f} without" in said
+    worst = (normed - plain).nsmallest(2)
+    assert all(f"{name} ({plain[name]:.2f} to {normed[name]:.2f})" in said for name in worst.index), worst
+    assert worst.sum() < 0.5 * (normed - plain).sum()
+
+
 def test_what_is_said_of_damage_and_averages_follows_from_the_rows():
     changes, said = searched("changes"), " ".join(text_of(ROOT / "docs/tuning.md").split())
     before, after = (

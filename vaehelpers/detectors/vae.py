@@ -54,6 +54,7 @@ class Detector(BaseDetector):
     likelihood : str, default "gaussian"
     linear_path : bool, default True
     layer_norm : bool, default False
+        For decoders named above; docs/tuning.md says where it helps and where it does not.
     patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
     mix_variables : bool, default True
