@@ -276,8 +276,11 @@ class PointAggregator:
         assert self._values is not None and self._count is not None
         missing = np.isnan(values)
         any_missing = bool(missing.any())
+        low, high = int(first.min()), int(first.max()) + 1
+        in_a_row = high - low == len(first) and bool((np.diff(first) == 1).all())  # a slice is several times as fast
         for step in range(self.timesteps):  # the rows first + step are distinct, so plain fancy indexing is enough
-            rows, column = first + step, values[:, step]
+            rows: Any = slice(low + step, high + step) if in_a_row else first + step
+            column = values[:, step]
             if self.how == "mean":
                 self._values[rows] += np.where(missing[:, step], 0.0, column) if any_missing else column
             else:
