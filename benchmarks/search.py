@@ -7,14 +7,16 @@ and judged as `vaehelpers bench` does: VUS-PR over all rows, with the default sc
 
 - **layer-norm**: ``Detector(layer_norm=True)``, normalisation behind every layer of the decoder's stack.
 - **noise-0.1, noise-0.3**: in training the encoder reads the window with so much normal noise, in training deviations,
-  and the decoder is held against the window without it (Vincent et al. 2008; Im et al. 2017 for the VAE).
+  and the decoder is held against the window without it (Vincent et al. 2010; Im et al. 2017 for the VAE).
 - **masked-0.1, masked-0.25**: in training the encoder reads zero (the mean) in place of one stretch of rows, so large
-  a share of the window, at a place drawn for each window; the decoder is held against the whole.
+  a share of the window, at a place drawn for each window; the decoder is held against the whole (Vincent et al. 2008
+  mask single values).
 
 ``--together`` averages members that are fitted anyway: all seeds of a preset, and presets seed by seed. "scores" is
-the mean of the members' errors, "windows" the error of the mean of their reconstructions.
+the mean of the members' errors, "windows" the error of the mean of their reconstructions. It takes series of one
+variable without missing values.
 
-The interval draws the series anew 2,000 times.
+The interval draws the series anew 2,000 times; it leaves out how much seeds differ.
 """
 
 from __future__ import annotations
@@ -143,8 +145,9 @@ def one_series(path: Path, presets: list[str], changes: list[str], seeds: int, t
     from vaehelpers.model import use_threads
 
     use_threads(1)
-    use_threads(1)
     series, found = read_tsb_ad(path), []
+    if together and (series.n_features > 1 or np.isnan(series.values).any()):
+        raise click.UsageError(f"{path.name}: --together takes one variable without missing values")
     plain: dict[tuple[str, int], Member] = {}
 
     def note(name: str, change: str, seed: int, members: list[Member], errors: Errors) -> None:
@@ -186,7 +189,9 @@ def table(found: pd.DataFrame, against: list[str]) -> str:
     drawn = rng.integers(len(means), size=(2_000, len(means)))
     seconds = found.groupby(["model", "change"])["cpu_seconds"].median()
     lines = [
-        "| model | change | mean VUS-PR | " + " | ".join(f"less {one} (95 %)" for one in against) + " | CPU seconds |",
+        "| model | change | mean VUS-PR | "
+        + " | ".join(f"difference to {one} (95 %)" for one in against)
+        + " | CPU seconds |",
         "| --- | --- | ---: |" + " ---: |" * (len(against) + 1),
     ]
     for model, change in found[["model", "change"]].drop_duplicates().itertuples(index=False):
@@ -197,7 +202,7 @@ def table(found: pd.DataFrame, against: list[str]) -> str:
             cells.append(
                 "" if (model, change) == (one, "as it is") else f"{less.mean():+.3f} ({low:+.3f} to {high:+.3f})"
             )
-        lines.append("| " + " | ".join([*cells, f"{seconds[model, change]:.0f}"]) + " |")
+        lines.append("| " + " | ".join([*cells, f"{seconds[model, change]:.1f}"]) + " |")
     return "\n".join(lines)
 
 
@@ -219,6 +224,8 @@ def main(
     paths = [path for path in sorted(folder.glob("*.csv")) if not only or path.name.startswith(only)]
     if not paths:
         raise click.UsageError(f"no CSV file in {folder} begins with {' or '.join(only) or 'anything'}")
+    if len({path.name[:3] for path in paths}) < len(paths):
+        raise click.UsageError("series go by the first three letters of their files, and two files begin alike")
     chosen, found = list(presets or PRESETS), []
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         asked = [pool.submit(one_series, path, chosen, list(changes), seeds, together) for path in paths]

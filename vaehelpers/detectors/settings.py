@@ -243,7 +243,7 @@ VAE = (
     Parameter("decoder", "choice", "dense", "From z to a window.", choices=DECODERS, layers=True),
     Parameter("likelihood", "choice", "gaussian", "What a reconstruction costs.", choices=_Likelihoods()),
     Parameter("linear_path", "bool", True, "A linear way around the networks, started from PCA."),
-    Parameter("layer_norm", "bool", False, "Normalise the outputs of each hidden layer of the decoder."),
+    Parameter("layer_norm", "bool", False, "Normalise the outputs of each layer of the decoder's stack."),
     Parameter("patch", "int", 1, "Rows that a recurrent block takes in one step.", low=1, unit="rows"),
     Parameter(
         "mix_variables", "bool", True,

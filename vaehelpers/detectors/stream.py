@@ -171,10 +171,9 @@ class StreamingDetector:
                 window = np.full((detector.timesteps_, detector.n_features_in_), detector.scaler_.mean_)
                 window[-1] += largest * detector.scaler_.std_
                 window[0, 0] = np.nan if missing else window[0, 0]
-                _points(detector, window, None, None)
                 prepared = _prepared(detector, window, None, None)
-                if self._alarms is not None and len(prepared.starts):
-                    detector.last_errors(prepared)
+                if len(prepared.starts):
+                    self._last_errors(prepared)
         return self
 
     # -- one row --------------------------------------------------------------------------------------------------
@@ -216,10 +215,7 @@ class StreamingDetector:
             first = self.rows - self.detector.timesteps_ + 1
             prepared = _prepared(self.detector, window, None, before, first_row=first)
             if len(prepared.starts):
-                if self._alarms is None:
-                    point = float(self.detector.points(prepared, aggregate="trailing")[-1])
-                else:
-                    point, error = self.detector.last_errors(prepared)
+                point, error = self._last_errors(prepared)
         # nothing of the stream changes before this line, so that an error or Ctrl-C above leaves it whole
         self._window, self._before, self._times, self._last = window, before, times, moment
         self._points.append(point)
@@ -236,6 +232,12 @@ class StreamingDetector:
             flag, event = self._alarms.update(error, point, shown, gap=after_gap)
             note = note or ("changed" if self._alarms.follower.changed > before_row else "")
         return StreamPoint(shown, value, score, p_value, flag, note, event)
+
+    def _last_errors(self, prepared: Prepared) -> tuple[float, float]:
+        """The last row's score before smoothing, and its own error where alarms need it."""
+        if self._alarms is None:
+            return float(self.detector.points(prepared, aggregate="trailing")[-1]), math.nan
+        return self.detector.last_errors(prepared)
 
     def _moved(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The window with one row more, and what was last seen ahead of it."""

@@ -54,7 +54,8 @@ class Detector(BaseDetector):
     likelihood : str, default "gaussian"
     linear_path : bool, default True
     layer_norm : bool, default False
-        For decoders named above; docs/tuning.md says where it helps and where it does not.
+        Normalise the layers of the decoder's stack; not for "feedback" or layers of your own. docs/tuning.md says where
+        it helps and where it does not.
     patch : int, default 1
         See `vaehelpers.model.LSTMVAE`.
     mix_variables : bool, default True
@@ -470,9 +471,9 @@ class Detector(BaseDetector):
             total += self._in_units(kind, _parts(result))
             own = _parts(result) if kind == "error" else own if result.rows is None else result.rows
         if rows:
-            own = self._in_units(
-                "error", _parts(self._run("error", prepared, details=several, **options)) if own is None else own
-            )
+            if own is None:
+                own = _parts(self._run("error", prepared, details=self.n_features_in_ > 1, **options))
+            own = self._in_units("error", own)
         assert result is not None
         return without_missing(total), own if rows else None, result
 

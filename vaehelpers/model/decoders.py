@@ -30,7 +30,8 @@ class Decoder(_Block):
     zero_head : bool, default False
         Start the last layer at zero; the model does so when a linear path carries the first reconstruction.
     layer_norm : bool, default False
-        Normalise the outputs of each layer of the stack, over its units (Ba et al. 2016).
+        Normalise the outputs of each layer of the stack, over its units. After Ba et al. 2016, who do it before the
+        nonlinearity.
 
     Notes
     -----

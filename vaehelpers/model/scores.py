@@ -209,6 +209,8 @@ def score_series(
     run = _scorer(model, kind, samples, latent, details, rows, imputations, masked, aimed, single)
     nothing = data[:0]
     tensors = tuple(tf.constant(nothing if one is None else one) for one in (data, seen, wanted))
+    if rows and features > 1:
+        batch_size = max(1, batch_size // 2)  # twice the columns, the same memory
     draws = samples if kind in _SAMPLED else 0
     noise = _noise(model, draws, imputations if masked else 0, seed)
     points = PointAggregator(n, model.timesteps, aggregate)

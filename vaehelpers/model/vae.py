@@ -82,7 +82,8 @@ class LSTMVAE(keras.Model):
         is eight times fewer steps to compute and to carry a gradient through (segments: Lin et al. 2023, SegRNN;
         patches: Nie et al. 2023). The last patch is filled up with zeros.
     layer_norm : bool, default False
-        Normalise the outputs of each hidden layer of the decoder (Ba et al. 2016).
+        Normalise the outputs of each layer of the decoder's stack, over its units. After Ba et al. 2016, who do it
+        before the nonlinearity.
     free_bits : float, default 0.0
         Nats of KL per dimension that cost nothing in training (Kingma et al. 2016).
     seed : int, default 0
