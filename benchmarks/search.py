@@ -85,7 +85,7 @@ class Member:
     """A fitted detector and its errors on the whole series, of rows and of windows, in units of the training part."""
 
     def __init__(self, series: Any, preset: str, change: str, seed: int) -> None:
-        from vaehelpers.common import quiet
+        from vaehelpers.common.progress import quiet
         from vaehelpers.detectors import Detector, saved
 
         usual = saved.build_model

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import functools
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -213,6 +214,27 @@ def test_the_search_for_dangers_finds_them(code):
 def test_the_package_never_prints(module):
     calls = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
     assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+SCRIPTS = sorted(
+    path
+    for folder in ("benchmarks", "docs", "tools", "tests")
+    for path in (Path(__file__).parents[1] / folder).rglob("*.py")
+)
+
+
+def test_scripts_import_names_that_exist():
+    """Benchmarks are not run by the tests, so that a name they import could go away unseen."""
+    absent = []
+    for path in SCRIPTS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vaehelpers":
+                room = importlib.import_module(node.module)
+                for alias in node.names:
+                    place = f"{node.module}.{alias.name}"
+                    if not hasattr(room, alias.name) and importlib.util.find_spec(place) is None:
+                        absent.append(f"{path.name}: {place}")
+    assert len(SCRIPTS) > 50 and not absent, absent
 
 
 # -- documentation -------------------------------------------------------------------------------------------------

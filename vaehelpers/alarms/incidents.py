@@ -51,16 +51,7 @@ class Incident(NamedTuple):
 
 @dataclass
 class IncidentTracker:
-    """Follow incidents row by row; `find_incidents` gives the same for a whole series.
-
-    Parameters
-    ----------
-    start, end : float
-        Point scores at which an incident starts, and below which a row no longer belongs to it.
-    cooldown : int
-        Rows below the end line until an incident is over; grows to half of the incident's rows at or above that line.
-    min_rows : int, default 1
-        Rows at or above the end line before the alarm is raised.
+    """Follow incidents row by row; `find_incidents` gives the same for a whole series and describes the parameters.
 
     Examples
     --------
